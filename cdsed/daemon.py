@@ -161,7 +161,7 @@ class _Daemon:
                 limit_s = order.idle_timeout_s
                 self._once = OnceEnd(self._read_db, clock, settings.inbox, accounts.groups, limit_s)
                 self._commits = stack.enter_context(closing(CommitWatch(settings.state_dir)))
-            self._rest = RestWatch(self._db, clock)
+            self._rest = stack.enter_context(closing(RestWatch(self._db, clock, settings.state_dir)))
             self._deaths = Deaths(clock, processes.newest(self._db))
             self._timetable = Timetable(self._db, clock, settings)
             with self._db.write():
@@ -202,7 +202,7 @@ class _Daemon:
             Tick("reclaim from dead workers", 1.0, self._reclaim, rests=True),
             Tick("watch the state and its disk", 1.0, self._maintenance.look),
             Tick("follow a reload", 1.0, self._follow_reload, rests=True),
-            Tick("follow the windows of the settings", 1.0, self._timetable.follow),
+            Tick("follow the windows of the settings", 1.0, self._follow_windows),
             Tick("note what the status shows", 1.0, self._note, rests=True),
             Tick("follow commands", 1.0, self._follow_commands, rests=True),
             Tick("back up the state", 5.0, self._maintenance.back_up_when_due),
@@ -210,7 +210,7 @@ class _Daemon:
             Tick("forget old traffic", 3600.0, lambda: leases.forget_old_traffic(self._db, self._clock)),
             Tick("checkpoint the log", 300.0, self._db.checkpoint),
         ]
-        with Ticks(ticks, self._maintenance.take_note, self._clock, self._rest.holds):
+        with Ticks(ticks, self._maintenance.take_note, self._clock, self._rest):
             code = self._supervisor.run()
         self._maintenance.end()
         if self._maintenance.damaged:
@@ -291,6 +291,9 @@ class _Daemon:
         loops = self._supervisor.crash_loops if self._supervisor else ()
         crashing = [Crashing(loop.name, loop.crashes, loop.ending, loop.code, loop.start_at_s) for loop in loops]
         crash_loops.note(self._db, crashing)
+
+    def _follow_windows(self) -> None:
+        self._rest.until_s = self._timetable.follow()
 
     def _follow_commands(self) -> None:
         controls.look(self._db, self._clock, self._settings.spools)

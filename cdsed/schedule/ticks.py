@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.frozen import frozen
@@ -23,6 +23,19 @@ class Tick:
     rests: bool = False
 
 
+class Rest(Protocol):
+    """Says whether all is at rest."""
+
+    def holds(self) -> bool:
+        """Tell whether all is at rest, so that ticks that rest are left out."""
+
+    def wait(self) -> bool:
+        """Wait until ticks have to run; return False at once if all was not at rest when it was last asked."""
+
+    def disturb(self) -> None:
+        """End a wait of another thread."""
+
+
 class Ticks:
     """Runs ticks on one thread, so two never run at once; they do not depend on the wall clock.
 
@@ -32,8 +45,8 @@ class Ticks:
     ----------
     on_error
         Gets the name and the error of a tick that fails; the tick is kept.
-    at_rest
-        Tells whether all is at rest; asked about once per second.
+    rest
+        Asked before each round whether all is at rest. Then rounds begin when its wait ends.
     """
 
     def __init__(
@@ -41,11 +54,11 @@ class Ticks:
         ticks: Sequence[Tick],
         on_error: Callable[[str, Exception], None],
         clock: Clock = SYSTEM_CLOCK,
-        at_rest: Callable[[], bool] = lambda: False,
+        rest: Rest | None = None,
     ) -> None:
         self._ticks = ticks
         self._on_error = on_error
-        self._at_rest = at_rest
+        self._rest = rest
         self._clock = clock
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ticks")
@@ -56,15 +69,24 @@ class Ticks:
 
     def __exit__(self, *_: object) -> None:
         self._end.set()
+        if self._rest is not None:
+            self._rest.disturb()
         self._thread.join()
 
     def _run(self) -> None:
         due_s = {tick.name: self._clock.boot_s() + tick.every_s for tick in self._ticks}
-        while not self._clock.wait(self._end, min(due_s.values()) - self._clock.boot_s()):
-            resting = self._guarded("see whether there is work", self._at_rest)
-            due = [tick for tick in self._ticks if self._clock.boot_s() >= due_s[tick.name]]
+        rest = self._rest
+        while not self._end.is_set():
+            if rest is None or not rest.wait():
+                self._clock.wait(self._end, min(due_s.values()) - self._clock.boot_s())
+            resting = rest is not None and self._guarded("see whether there is work", rest.holds)
+            due = [
+                tick
+                for tick in self._ticks
+                if self._clock.boot_s() >= due_s[tick.name] and not (resting and tick.rests)
+            ]
             for tick in due:
-                if not (resting and tick.rests) and not self._end.is_set():
+                if not self._end.is_set():
                     self._guarded(tick.name, tick.call)
             done_s = self._clock.boot_s()  # of all of them, so that they are due together the next time, too
             due_s |= {tick.name: done_s + tick.every_s for tick in due}

@@ -8,7 +8,7 @@ import logging
 import os
 from pathlib import Path
 
-from cdsed.inotify import CLOSE_NOWRITE, Inotify
+from cdsed.inotify import CLOSE_NOWRITE, DELETE, MOVE_SELF, MOVED_FROM, MOVED_TO, Inotify
 from cdsed.store.wake import WAKE_NAME
 
 _log = logging.getLogger(__name__)
@@ -21,15 +21,19 @@ class CommitWatch:
     ----------
     state_dir
         The directory of the state.
+    files
+        Whether to notice, too, that a file of the state is deleted or replaced.
     """
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, *, files: bool = False) -> None:
         path = state_dir / WAKE_NAME
         self._inotify: Inotify | None = None
         try:
             os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644))
             self._inotify = Inotify()
             self._inotify.watch(path, CLOSE_NOWRITE)
+            if files:
+                self._inotify.watch(state_dir, DELETE | MOVED_FROM | MOVED_TO | MOVE_SELF)
         except OSError as error:
             self.close()
             _log.debug("commits of other processes are noticed only from time to time: %s", error)

@@ -1,6 +1,7 @@
 """Follow the windows of the settings: which limits of bandwidth and which pauses hold now, in the state."""
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -74,14 +75,29 @@ class Timetable:
         """Follow these settings from the next call of `follow` on; another thread may call this."""
         self._courses = _courses(settings)
 
-    def follow(self) -> None:
-        """Enter what has changed since the last call; call it about once per second."""
+    def follow(self) -> float:
+        """Enter what has changed since the last call.
+
+        Returns
+        -------
+        float
+            When to call it next, unless a listing comes before that: in seconds since boot.
+        """
         limits, paused = self._now()
         if limits != self._limits:
             bandwidth_limits.replace(self._db, list(limits.values()))
         if paused != self._paused:
             window_pauses.change(self._db, self._clock, self._paused, paused)
         self._note(limits, paused)
+        return self._clock.boot_s() + self._changes_in_s()
+
+    def _changes_in_s(self) -> float:
+        courses, now = self._courses, self._clock.utc_s()
+        untils = [
+            *(limit.at(now, courses.offset)[1] for limit in courses.limits.values()),
+            *(pause.at(now, courses.offset)[1] for pause in courses.pauses.values()),
+        ]
+        return min((until - now for until in untils if until is not None), default=math.inf)
 
     def _now(self) -> tuple[dict[Target, BandwidthLimit], dict[Target, float | None]]:
         courses, now = self._courses, self._clock.utc_s()

@@ -73,16 +73,35 @@ def test_a_tick_that_fails_is_reported_and_kept(clock: JumpingClock) -> None:
         assert failed.acquire(timeout=30)
 
 
-def test_only_ticks_that_rest_are_left_out_while_all_is_at_rest(clock: JumpingClock) -> None:
+class _Rest:
+    """All is at rest until the test ends that; a wait ends when the test says so."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self.ends_wait = threading.Semaphore(0)
+
+    def holds(self) -> bool:
+        return not self.ended
+
+    def wait(self) -> bool:
+        return self.ends_wait.acquire(timeout=30)
+
+    def disturb(self) -> None:
+        self.ends_wait.release()
+
+
+def test_ticks_wait_at_rest_and_those_that_rest_are_left_out(clock: JumpingClock) -> None:
     always, sometimes = threading.Semaphore(0), threading.Semaphore(0)
-    at_rest = threading.Event()
-    at_rest.set()
-    ticks = [Tick("a", 0.05, always.release), Tick("b", 0.05, sometimes.release, rests=True)]
-    with Ticks(ticks, lambda _name, error: pytest.fail(str(error)), clock, at_rest.is_set):
+    rest = _Rest()
+    ticks = [Tick("a", 0.0, always.release), Tick("b", 0.0, sometimes.release, rests=True)]
+    with Ticks(ticks, lambda _name, error: pytest.fail(str(error)), clock, rest):
         for _ in range(3):
+            rest.disturb()
             assert always.acquire(timeout=30)
+            assert not always.acquire(blocking=False)
         assert not sometimes.acquire(blocking=False)
-        at_rest.clear()
+        rest.ended = True
+        rest.disturb()
         assert sometimes.acquire(timeout=30)
 
 

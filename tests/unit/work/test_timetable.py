@@ -62,8 +62,9 @@ def test_a_window_over_midnight_pauses_and_ends(lab: StateLab) -> None:
     followed = timetable(lab, "2026-11-25T21:59:59", pauses={"groups": {"lops": [{"from": "22:00", "to": "06:00"}]}})
     followed.begin()
     assert paused(lab) == {}
+    assert followed.follow() == lab.clock.boot_s() + 1
     lab.clock.pass_s(1)
-    followed.follow()
+    assert followed.follow() == lab.clock.boot_s() + 8 * 3600
     assert paused(lab) == {"group:lops": at("2026-11-26T06:00")}
     lab.clock.utc = at("2026-11-26T06:00")
     followed.follow()
