@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _options(arguments: argparse.Namespace, settings: "Settings") -> "ListingOptions":
-    from cdsed.inbox.parse import PRIORITY_MAX, layout_of, patterns_of
+    from cdsed.inbox.options import PRIORITY_MAX, layout_of, patterns_of
     from cdsed.model.listing import ListingOptions
 
     if abs(arguments.priority) > PRIORITY_MAX:
@@ -167,7 +167,8 @@ def _complaint(file: Path, ignored_names: Sequence[str], *, strict: bool) -> str
 
 
 def _content(file: Path) -> _Content:
-    from cdsed.inbox.parse import read_listing, read_options
+    from cdsed.inbox.options import read_options
+    from cdsed.inbox.parse import read_listing
     from cdsed.model.listing import Named, Rejected
 
     read_options(file)

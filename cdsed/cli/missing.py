@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _head(listing: Path, settings: "Settings") -> "ListingHead":
     """Return what a listing asks for by its first line, or else by the settings of its group."""
     from cdsed.config.groups import completed
-    from cdsed.inbox.parse import read_options
+    from cdsed.inbox.options import read_options
     from cdsed.model.listing import ListingHead
 
     options = read_options(listing)

@@ -81,7 +81,7 @@ def _of_products(change: StateChange, chosen: "Chosen", by: "re.Match[str]") -> 
 
 
 def _changed(before: int, by: "re.Match[str]") -> int:
-    from cdsed.inbox.parse import PRIORITY_MAX
+    from cdsed.inbox.options import PRIORITY_MAX
 
     count = int(by[2])
     now = count if by[1] == "=" else before + count if by[1] == "+" else before - count

@@ -18,7 +18,7 @@ from pathlib import Path, PurePath
 from cdsed.dir_handle import mkdir_durable, name_bytes_max, sync
 from cdsed.errors import InboxError
 from cdsed.inbox.durable_files import DurableFileBatch, at_once
-from cdsed.inbox.parse import read_options
+from cdsed.inbox.options import read_options
 from cdsed.inbox.receipt import NOT_LISTINGS
 from cdsed.inbox.scan import is_ignored
 from cdsed.inbox.source import open_listing

@@ -8,8 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import ijson
-
 from cdsed.dir_handle import mkdir_durable, sync
 from cdsed.frozen import frozen
 from cdsed.inbox.directory import ACCEPTED, TAKING
@@ -109,7 +107,7 @@ def _in_words_of_today(item: dict[str, Any]) -> dict[str, Any]:
 
 
 _FORMER_WORDS = {"present": "already_present", "missing": "unavailable", "whereabouts": "path"}
-_UNREADABLE = (OSError, ijson.JSONError, KeyError, TypeError, ValueError, StopIteration)
+_UNREADABLE = (OSError, KeyError, TypeError, ValueError, StopIteration)
 
 
 def _came(path: Path) -> tuple[float, int]:
@@ -127,5 +125,10 @@ def _report(listing: Path) -> Path:
 
 
 def _items(path: Path, prefix: str) -> Iterator[Any]:
+    import ijson  # the supervisor hardly ever reads any
+
     with path.open("rb") as file:
-        yield from ijson.items(file, prefix, use_float=True)
+        try:
+            yield from ijson.items(file, prefix, use_float=True)
+        except ijson.JSONError as error:
+            raise ValueError(f"{path} is not JSON: {error}") from error

@@ -17,7 +17,8 @@ from cdsed.config.settings import Settings
 from cdsed.errors import CdsedError, InboxError
 from cdsed.inbox import directory, receipt
 from cdsed.inbox.durable_files import DurableFileBatch
-from cdsed.inbox.parse import read_listing, read_options
+from cdsed.inbox.options import read_options
+from cdsed.inbox.parse import read_listing
 from cdsed.inbox.scan import DroppedFile, InboxScan, shown, user_name
 from cdsed.inbox.source import fingerprint
 from cdsed.local.presence import Presence
@@ -80,8 +81,7 @@ class Intake:
         self._between_batches = between_batches
         inbox = settings.inbox
         self._scan = InboxScan(self._root, groups, inbox.stable_for_s, clock, inbox.ignored_names)
-        self._stuck: set[Path] = set()
-        self._deadly: set[Path] = set()
+        self._stuck, self._deadly = set[Path](), set[Path]()
         self._left_behind = False
         self._report_again_s = 0.0
         self._report_put_off = False

@@ -77,6 +77,10 @@ def test_the_supervisor_loads_neither_s3_nor_http():
     }
 
 
+def test_the_supervisor_loads_nothing_that_reads_listings():
+    assert not loaded("import cdsed.daemon") & {"ijson", "csv"}
+
+
 def test_a_download_worker_loads_no_requests_and_no_catalogue():
     modules = loaded(
         "import cdsed.roles, cdsed.work.session, cdsed.work.finish, cdsed.work.outcome, cdsed.work.context",

@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cdsed.errors import InboxError
-from cdsed.inbox.parse import read_listing, read_options
+from cdsed.inbox.options import read_options
+from cdsed.inbox.parse import read_listing
 from cdsed.model import safename
 from cdsed.model.eodata import split_s3_path
 from cdsed.model.listing import Named, Rejected

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cdsed.errors import InboxError
-from cdsed.inbox.parse import read_listing, read_options
+from cdsed.inbox.options import read_options
+from cdsed.inbox.parse import read_listing
 from cdsed.inbox.source import fingerprint
 from cdsed.model.layout import ProductLayout
 from cdsed.model.listing import Ignored, ListingLine, ListingOptions, Named, Rejected

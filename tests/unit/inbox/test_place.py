@@ -8,7 +8,8 @@ from cdsed.errors import InboxError
 from cdsed.inbox import directory
 from cdsed.inbox.directory import finished, place_when_accepted, put, taken
 from cdsed.inbox.durable_files import DurableFileBatch
-from cdsed.inbox.parse import read_listing, read_options
+from cdsed.inbox.options import read_options
+from cdsed.inbox.parse import read_listing
 from cdsed.model.layout import ProductLayout
 from cdsed.model.listing import Ignored, ListingOptions, Named
 
