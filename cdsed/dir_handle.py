@@ -247,6 +247,13 @@ class DirHandle:
             except IsADirectoryError:
                 shutil.rmtree(name, dir_fd=parent)
 
+    def remove_empty(self, name: str) -> bool:
+        """Remove an empty directory in this one; return whether there was one."""
+        with suppress(OSError):
+            os.rmdir(_plain(name), dir_fd=self.descriptor)
+            return True
+        return False
+
     def remove_other(self, name: str) -> None:
         """Remove what has this name if it is not a directory: a file, a link, a pipe."""
         with suppress(FileNotFoundError, IsADirectoryError):

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,14 @@ class Inotify:
                 name = data[at : at + length].split(b"\0", 1)[0]
                 at += length
                 events.append(FileEvent(watch, mask & ~_OVERFLOW, os.fsdecode(name)))
+
+    def drain(self) -> bool:
+        """Tell whether there was any event since the last call."""
+        some = False
+        with suppress(BlockingIOError):
+            while os.read(self._fd, _BUFFER_BYTES):
+                some = True
+        return some
 
     def fileno(self) -> int:
         """Return the descriptor."""

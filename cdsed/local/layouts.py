@@ -53,12 +53,12 @@ def note(place: Path, layout: ProductLayout) -> None:
 
 def noted(place: Path) -> tuple[ProductLayout, ...]:
     """Return the layouts by which products may be below a directory; what cannot be read is skipped."""
-    folder = place / FOLDER / _LAYOUTS
+    folder = f"{place}/{FOLDER}/{_LAYOUTS}"
     try:
         names = sorted(os.listdir(folder))[:_READ_MAX]  # noqa: PTH208 - only the names are needed
     except OSError:
         return ()
-    return tuple(layout for name in names if _NEW not in name for layout in _read(folder / name))
+    return tuple(layout for name in names if _NEW not in name for layout in _read(Path(folder, name)))
 
 
 def places_below(safename: Safename, layouts: tuple[ProductLayout, ...]) -> Iterator[str]:

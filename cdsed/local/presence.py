@@ -5,6 +5,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from pathlib import Path
 
 from cdsed.clock import SYSTEM_CLOCK, Clock
@@ -137,9 +138,15 @@ class Presence:
         self, safename: str, outputdir: Path | None = None, below: str = "", choice: Choice | None = None
     ) -> Path | None:
         """Do the same without the cache; call it just before a download."""
-        places = self._directories(safename, outputdir, below, choice, None)
-        paths = (Path(place, name) for place in places for name in _forms(safename))
-        return next((path for path in paths if satisfies(path, safename, choice, self._pulse)), None)
+        forms = _forms(safename)
+        for place in self._directories(safename, outputdir, below, choice, None):
+            for name in forms:
+                # There are two dozen forms of a name, and almost none is there: to ask for each costs least like this.
+                if os.access(place + "/" + name, os.F_OK) and satisfies(
+                    path := Path(place, name), safename, choice, self._pulse
+                ):
+                    return path
+        return None
 
     def find_product(self, product: Product, outputdir: Path | None) -> FoundProduct | None:
         """Look for a product of the state as `find_now` does, with all files that its listings want.
@@ -237,9 +244,9 @@ def _list(directory: Path | str) -> frozenset[str]:
         return frozenset()
 
 
-def _forms(safename: str) -> Iterator[str]:
-    yield safename
+@lru_cache(maxsize=_DIRECTORIES_MAX)  # a product is looked for several times on its way
+def _forms(safename: str) -> tuple[str, ...]:
     stem, mission = stem_of(safename), parse(safename).family.mission
     more = (*EXTENSIONS_OF_ARCHIVES, *(() if mission.form and mission.is_directory else FILE_EXTENSIONS))
-    others = dict.fromkeys(f"{name}{extension}" for extension in more for name in (safename, stem))
-    yield from (name for name in others if name != safename)
+    others = (f"{name}{extension}" for extension in more for name in (safename, stem))
+    return tuple(dict.fromkeys((safename, *others)))

@@ -1,6 +1,7 @@
 """Where products are in CDSE's object store: paths, object keys, and which of them are safe."""
 
 import re
+from functools import lru_cache
 
 from cdsed.errors import ProductError
 from cdsed.frozen import frozen
@@ -69,6 +70,7 @@ def is_place_of(location: S3Location, safename: str) -> bool:
     return stem_of(location.key.rpartition("/")[2]) == stem_of(safename)
 
 
+@lru_cache(maxsize=256)  # asked for some times on the way of each product
 def location_of(safename: str, s3_path: str, bucket: str = BUCKET) -> S3Location:
     """Return where a product is in the object store, by the path that a listing or the catalogue gives.
 

@@ -30,6 +30,7 @@ class KernelLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._fd: int | None = None
+        self._noted: bytes | None = None  # as far as this holder knows
 
     def acquire(self) -> bool:
         """Take the lock without waiting, and make the file if it is missing; return whether it is ours now."""
@@ -46,7 +47,7 @@ class KernelLock:
         if os.fstat(fd).st_nlink == 0:  # removed between our open and our lock: a lock on it protects nothing
             os.close(fd)
             return False
-        self._fd = fd
+        self._fd, self._noted = fd, None
         return True
 
     def release(self) -> None:
@@ -58,7 +59,9 @@ class KernelLock:
     def note(self, data: bytes) -> None:
         """Write a few bytes into the file of a held lock; the daemon reads them after this process has died."""
         assert self._fd is not None, f"{self.path} is not held"
-        os.pwrite(self._fd, data, 0)
+        if data != self._noted:
+            os.pwrite(self._fd, data, 0)
+            self._noted = data
 
     def _lock(self, fd: int) -> None:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

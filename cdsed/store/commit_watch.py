@@ -44,7 +44,7 @@ class CommitWatch:
 
     def read(self) -> bool:
         """Tell whether there was a commit since the last call."""
-        return self._inotify is not None and bool(self._inotify.read())
+        return self._inotify is not None and self._inotify.drain()
 
     def close(self) -> None:
         """End the watch."""

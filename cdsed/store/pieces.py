@@ -65,10 +65,10 @@ def next_work(
 
 def _chosen(db: Database, clock: Clock, lease: Lease, process: int) -> Row | None:
     """Return the product that a session works on next, or None."""
-    duty = suspects.duty(db, clock, process)
     mine: dict[str, Any] = {"group": lease.group, "account": lease.account}
     control = db.row(_SQL.control, **mine)
-    assert control is not None, "a row of two values always exists"
+    assert control is not None, "a row of values always exists"
+    duty = suspects.duty(db, clock, process) if control["suspects"] else suspects.ANY_WORK
     if duty.drains or control["paused"]:
         return None
     begins = control["drained_at"] is None
@@ -116,12 +116,8 @@ def forget_lost(db: Database, product: Product, staged: Mapping[str, int]) -> li
     LeaseLost
         Another worker has claimed the product meanwhile.
     """
-    if not objects(db, product.id):  # as of almost every product
-        products.check_claim(db, product)
-        return []
     with db.write():
-        if products.get(db, product.id).fence != product.fence:
-            raise LeaseLost(f"{product.safename}: another worker has taken it over")
+        products.check_claim(db, product)
         begun = {row["path"] for row in db.rows(_SQL.begun, product=product.id)}
         arrived = [stored for stored in objects(db, product.id) if stored.path in begun]
         lost = [stored for stored in arrived if staged.get(stored.path) != stored.size_bytes]
@@ -181,7 +177,7 @@ def plan(
         )
         if planned is None:
             raise LeaseLost(f"{product.safename}: another worker has taken it over")
-        known = {stored.path: stored for stored in objects(db, product.id)}
+        known = {stored.path: stored for stored in objects(db, product.id)} if planned["has_objects"] else {}
         new: list[ListedObject] = []
         for item in listed:
             stored = known.get(item.path)

@@ -182,9 +182,13 @@ def claim_verifying(db: Database, clock: Clock, process: int, destination: str |
 
 
 def _arrived(db: Database, clock: Clock, process: int, destination: str | None) -> int | None:
-    duty = suspects.duty(db, clock, process)
-    at = {"now_s": clock.boot_s(), "only": duty.only, "destination": destination}
-    return None if duty.drains else db.value(_SQL.arrived, **at)
+    at = {"now_s": clock.boot_s(), "destination": destination}
+    row = db.row(_SQL.arrived, only=None, **at)
+    assert row is not None, "a row of values always exists"
+    if row["suspects"] and (duty := suspects.duty(db, clock, process)) != suspects.ANY_WORK:
+        return None if duty.drains else db.value(_SQL.arrived, only=duty.only, **at)
+    number: int | None = row["id"]
+    return number
 
 
 def move(db: Database, clock: Clock, product: Product, move: Move) -> None:
@@ -216,19 +220,20 @@ def move(db: Database, clock: Clock, product: Product, move: Move) -> None:
         )
         if moved is None:
             raise LeaseLost(f"{product.safename}: another worker has taken it over")
-        db.rows(_SQL.drop_pieces_held, id=product.id)
         if move.refute_path:
             db.rows(_SQL.refute_path, id=product.id)
         if move.state in TERMINAL:
-            db.rows(_SQL.forget_objects, id=product.id)
+            db.rows(_SQL.forget_objects, id=product.id)  # with all pieces
             refusals.forget_denials(db, product.id)
+        else:
+            db.rows(_SQL.drop_pieces_held, id=product.id)
         if former := back_to_former(move, command):
             found_present(db, clock, product.id, str(former.path), cause=former.cause, partial=None)
 
 
 def check_claim(db: Database, product: Product) -> None:
     """Raise `LeaseLost` if the claim of a product has ended: it was cancelled, or another worker has it."""
-    if get(db, product.id).fence != product.fence:
+    if db.value(_SQL.fence_of, id=product.id) != product.fence:
         raise LeaseLost(f"{product.safename}: it was cancelled, or another worker has taken it over")
 
 
@@ -250,8 +255,8 @@ def groups_at_work(db: Database, clock: Clock) -> list[str]:
     return [row["account_group"] for row in db.rows(_SQL.groups_at_work, now_s=clock.boot_s())]
 
 
-def choose_place(db: Database, product: Product, places: Places, size_bytes: int) -> None:
-    """Reserve space for a claimed product at its staging, before it is planned.
+def choose_place(db: Database, product: Product, places: Places, size_bytes: int) -> bool:
+    """Reserve space for a claimed product at its staging, before it is planned; return whether it was planned before.
 
     Bytes that arrived at another place are forgotten: the new place may have sparse files of the same names and sizes.
 
@@ -271,8 +276,10 @@ def choose_place(db: Database, product: Product, places: Places, size_bytes: int
         )
         if chosen is None:
             raise LeaseLost(f"{product.safename}: another worker has taken it over")
-        if places.staging != product.staging:
-            db.rows(_SQL.forget_objects, id=product.id)
+        if places.staging == product.staging or not chosen["has_objects"]:
+            return bool(chosen["has_objects"])
+        db.rows(_SQL.forget_objects, id=product.id)
+        return False
 
 
 def forget_objects(db: Database, product: Product) -> None:

@@ -29,13 +29,13 @@ class Duty:
     drains: bool = False
 
 
-_ANY = Duty()
+ANY_WORK = Duty()
 
 
 def duty(db: Database, clock: Clock, process: int) -> Duty:
     """Return which work a process may take now."""
     if db.row(_SQL.any) is None:
-        return _ANY
+        return ANY_WORK
     held: dict[int, list[Row]] = {}
     for row in db.rows(_SQL.holdings, now_s=clock.boot_s()):
         held.setdefault(row["process"], []).append(row)
@@ -48,7 +48,7 @@ def duty(db: Database, clock: Clock, process: int) -> Duty:
     for suspect in db.rows(_SQL.line, now_s=clock.boot_s()):
         if suspect["id"] not in elsewhere and _is_turn_of(db, clock, suspect, at_hand, process):
             return Duty(drains=True) if mine else Duty(only=suspect["id"])
-    return _ANY
+    return ANY_WORK
 
 
 def _is_turn_of(db: Database, clock: Clock, suspect: Row, at_hand: dict[int, int], process: int) -> bool:

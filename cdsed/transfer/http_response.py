@@ -38,7 +38,7 @@ class PlainResponse(http.client.HTTPResponse):
         self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: str | None = None
     ) -> None:
         super().__init__(sock, debuglevel, method, url)
-        self._has_body = method == "GET"
+        self._asked = method
 
     def begin(self, **limits: int) -> None:
         """Read the status and the header fields; raises as `http.client.HTTPResponse.begin` does.
@@ -48,7 +48,7 @@ class PlainResponse(http.client.HTTPResponse):
         limits
             Of newer versions of `http.client`, for a head that is not plain.
         """
-        if not self._has_body or not self._begin_plain():
+        if self._asked not in {"GET", "HEAD"} or not self._begin_plain():
             super().begin(**limits)
 
     def _begin_plain(self) -> bool:
@@ -71,5 +71,6 @@ class PlainResponse(http.client.HTTPResponse):
         self.code = self.status = int(head[1])
         self.reason, self.version = head[2].decode("ascii").strip(), 11
         self.headers = self.msg = _Headers(fields)
-        self.chunked, self.chunk_left, self.length, self.will_close = False, None, int(length), False
+        self.chunked, self.chunk_left, self.will_close = False, None, False
+        self.length = int(length) if self._asked == "GET" else 0
         return True

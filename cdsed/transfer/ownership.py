@@ -8,6 +8,7 @@ other. The functions take a product whose ``staging`` and ``destination`` are ch
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 from cdsed.errors import OwnedElsewhere, TransferError
@@ -131,7 +132,12 @@ def release(owners: Owners, product: Product, rooms: Iterable[Path] | None = Non
 def _place_of(product: Product) -> tuple[Path, Path]:
     assert product.destination is not None, f"{product.safename} has no destination"
     assert product.staging is not None, f"{product.safename} has no staging directory"
-    return Path(product.destination), Path(product.staging)
+    return _paths(product.destination, product.staging)
+
+
+@lru_cache(maxsize=256)  # asked for a dozen times on the way of each product
+def _paths(destination: str, staging: str) -> tuple[Path, Path]:
+    return Path(destination), Path(staging)
 
 
 def _nothing() -> None:

@@ -202,6 +202,8 @@ def discard(staging: Path) -> bool:
         folder.remove(gone)  # left by a process that died
         if staging.name == gone:
             return True
+        if folder.remove_empty(staging.name):  # a product that is one file has left it
+            return True
         if folder.exists(staging.name):
             folder.rename(staging.name, folder, gone)
             folder.remove(gone)

@@ -11,6 +11,7 @@ from cdsed.config.settings import RetrySettings
 from cdsed.credentials.key_diagnosis import diagnose_refusal
 from cdsed.errors import TransferError
 from cdsed.logevent import LogEvent, about
+from cdsed.model.objects import Lease
 from cdsed.model.product_state import Product
 from cdsed.store import breakers, key_history
 from cdsed.store.breakers import BreakerPolicy, account_breaker
@@ -21,6 +22,7 @@ _log = logging.getLogger(__name__)
 #: A new key becomes valid within a minute, so an account with one backs off no longer than that.
 _YOUNG_KEY_LONGEST_S = 60.0
 _REMEMBERED_MAX = 10_000
+_KEY_EVERY_S = 5.0
 
 
 @dataclass(slots=True)
@@ -40,12 +42,21 @@ class AccountBackoff:
         self._retry = retry
         self._repeated: dict[tuple[int, str], _Repeated] = {}
         self._deliveries: Counter[str] = Counter()
+        self._keys_noted: dict[tuple[str, int], tuple[int, float]] = {}  # by session: fence and time of its lease
         self._lock = threading.Lock()
 
     def works(self, account: str) -> None:
         """Close the breaker of an account that was served."""
         if breakers.close(self._db, self._clock, account_breaker(account)):
             _log.info("account %s works again", account, extra=about(LogEvent.ACCOUNT_BACK, account=account))
+
+    def key_works(self, lease: Lease) -> None:
+        """Note that S3 has accepted the key of a lease; a lease has one key, so that need not be noted each time."""
+        session, now_s = (lease.account, lease.slot), self._clock.boot_s()
+        fence, noted_s = self._keys_noted.get(session, (0, 0.0))
+        if fence != lease.fence or now_s - noted_s >= _KEY_EVERY_S:
+            self._keys_noted[session] = (lease.fence, now_s)
+            key_history.worked(self._db, self._clock, lease.account)
 
     def delivered(self, account: str, product: Product) -> None:
         """Note that bytes of a product arrived over an account."""

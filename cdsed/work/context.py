@@ -6,10 +6,12 @@ the whole `WorkerContext`.
 
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from cdsed.clock import Clock
 from cdsed.config.settings import Settings
 from cdsed.local.presence import Presence
+from cdsed.model.disk import DirectoryIdentity
 from cdsed.process.threadwatch import ThreadWatch
 from cdsed.store.database import Database
 from cdsed.transfer.bandwidth import BandwidthBudget
@@ -77,7 +79,13 @@ class StoreContext:
 
 @dataclass(frozen=True, slots=True)
 class DiskContext:
-    """The disks that products are written to, and what decides about their failures."""
+    """The disks that products are written to, and what decides about their failures.
+
+    Attributes
+    ----------
+    recognised
+        The identities of directories as this process has recognised them last.
+    """
 
     db: Database
     clock: Clock
@@ -86,6 +94,7 @@ class DiskContext:
     owners: Owners
     outcome: Outcome
     watch: ThreadWatch = field(default_factory=ThreadWatch)
+    recognised: dict[Path, DirectoryIdentity] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

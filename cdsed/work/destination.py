@@ -50,10 +50,13 @@ class Destination:
     ----------
     product
         The product, with the place that is chosen for it.
+    begun
+        Whether objects of it are known at that place, of which some bytes may have arrived.
     """
 
     context: DiskContext
     product: Product
+    begun: bool = True
 
     def settle_if_present(self) -> bool:
         """Finish the product if it is on disk already; return whether it is; False for one that replaces a copy."""
@@ -76,10 +79,10 @@ class Destination:
             ownership.release(context.owners, product)
         return True
 
-    def refuse_other(self) -> None:
+    def refuse_other(self, *, but: Path | None = None) -> None:
         """Check that no other running cdsed downloads the product to one of its possible destinations.
 
-        Paused disks are skipped: another cdsed that writes there claims the place first.
+        Paused disks are skipped: another cdsed that writes there claims the place first. So is `but`, which is ours.
 
         Raises
         ------
@@ -87,7 +90,7 @@ class Destination:
             Another cdsed does; the text says which.
         """
         context = self.context
-        for destination in self._candidates():
+        for destination in (each for each in self._candidates() if each != but):
             if not breakers.is_open(context.db, context.clock, breakers.disk_breaker(str(destination))):
                 pre_spool = context.settings.pre_spool_for(destination)
                 with context.watch.at(str(destination)):
@@ -115,7 +118,7 @@ class Destination:
         rooms, failures = ([], []) if places else self._usable(self._not_paused(candidates))
         with context.db.write(durable=False):  # two products planned at once must not reserve the same bytes
             places = places or self._first_with_room(size_bytes, paths, rooms, failures)
-            products.choose_place(context.db, product, places, size_bytes)
+            self.begun = products.choose_place(context.db, product, places, size_bytes)
         self.product = replace(product, staging=places.staging, destination=places.destination)
         return places
 
@@ -135,7 +138,7 @@ class Destination:
         with context.watch.at(str(destination)):
             fresh = ownership.claim(context.owners, product, lambda: products.forget_objects(context.db, product))
             try:
-                self.refuse_other()
+                self.refuse_other(but=destination)
             except OwnedElsewhere:
                 ownership.release(context.owners, product, fresh)
                 raise
@@ -180,10 +183,14 @@ class Destination:
         with context.watch.at(str(destination)):
             for place in {destination, context.settings.pre_spool or destination}:
                 with on_disk(str(place)):
+                    # What is as this process has seen it last needs no look into the state.
+                    if (known := context.recognised.get(place)) is not None and marker.look(place) == known:
+                        continue
                     known = disks.get(context.db, place)
                     now = marker.recognise(place, known)
                     if now != known:
                         disks.remember(context.db, context.clock, place, now)
+                    context.recognised[place] = now
 
     def _candidates(self) -> list[Path]:
         """Return the directories in which it may appear: that of the copy that it replaces, if there is one."""
@@ -194,6 +201,8 @@ class Destination:
 
     def _not_paused(self, candidates: Sequence[Path]) -> Sequence[Path]:
         """Leave out paused disks; if all are paused, the product was begun before that, and waits where it is put."""
+        if len(candidates) == 1:
+            return candidates
         return [each for each in candidates if not pauses.disk_is_paused(self.context.db, str(each))] or candidates
 
     def _begun(self, candidates: Sequence[Path]) -> Places | None:

@@ -30,6 +30,8 @@ from cdsed.work.destination import Destination
 _log = logging.getLogger(__name__)
 
 _REMARKS_SHOWN = 3
+#: A place that was checked so recently need not be checked again.
+_CHECKED_FOR_S = 0.1
 #: After so many copies of one object in a row that differ from its ETag, the product is charged.
 _DAMAGED_MAX = 6
 #: Corrupt products kept beside each destination. Older ones are removed, so that quarantine cannot fill the disk.
@@ -73,7 +75,7 @@ def _try_finish(context: WorkerContext, product: Product) -> bool:
 
 
 def _finish(context: WorkerContext, product: Product) -> None:
-    place = Destination(context.disks, product)
+    place, checked_s = Destination(context.disks, product), context.store.clock.boot_s()
     kept = place.check()
     folder, destination = Path(product.staging or ""), Path(product.destination or "")
     objects = pieces.objects(context.store.db, product.id)
@@ -107,7 +109,8 @@ def _finish(context: WorkerContext, product: Product) -> None:
         ours = kept and present == final and is_published(final, sizes, single=single is not None)
         _record(context, product, present, State.DONE if ours else State.ALREADY_PRESENT)
         return
-    place.check()  # verification may have taken long
+    if context.store.clock.boot_s() - checked_s >= _CHECKED_FOR_S:  # verification may take long
+        place.check()
     context.store.db.sync()  # else the next start would not know the published product as its own
     with on_disk(str(final)):
         if product.layout is not None:
@@ -178,7 +181,8 @@ def _marker(product: Product, place: Path) -> Partial | None:
 
 
 def _record(context: WorkerContext, product: Product, path: Path, state: State) -> None:
-    move = Move(state, path=str(path), partial=is_marked(path))
+    partial = product.partial if state is State.DONE else is_marked(path)
+    move = Move(state, path=str(path), partial=partial)
     if not choices.settle(context.store.db, context.store.clock, product, move):
         return
     Destination(context.disks, product).release()

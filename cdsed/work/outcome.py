@@ -13,7 +13,7 @@ from cdsed.logevent import ABOUT, LogEvent
 from cdsed.model.objects import Lease, Piece
 from cdsed.model.product_state import PathSource, Product, State
 from cdsed.model.quota import THROTTLE_CODES
-from cdsed.store import breakers, key_history, leases, pieces, products, refusals
+from cdsed.store import breakers, leases, pieces, products, refusals
 from cdsed.store.breakers import BreakerPolicy, account_breaker, disk_breaker
 from cdsed.store.database import Database
 from cdsed.store.move import Move
@@ -60,7 +60,7 @@ class Outcome:
 
         The breaker of an account that was refused stays as it is, because listing does not show that it may read.
         """
-        key_history.worked(self._db, self._clock, lease.account)
+        self._accounts.key_works(lease)
         if not breakers.has_any(self._db):
             return
         if breakers.last_failure(self._db, account_breaker(lease.account)) != "Refused":
@@ -74,7 +74,7 @@ class Outcome:
         self._waited.pop(product.id, None)
         self._accounts.delivered(lease.account, product)
         if by_key:
-            key_history.worked(self._db, self._clock, lease.account)
+            self._accounts.key_works(lease)
         if not breakers.has_any(self._db):
             return
         self._accounts.works(lease.account)

@@ -8,7 +8,7 @@ from cdsed.frozen import frozen
 from cdsed.model.eodata import location_of
 from cdsed.model.objects import Places
 from cdsed.model.product_state import Product
-from cdsed.store import backlog, choices, pieces
+from cdsed.store import backlog, choices, pieces, products
 from cdsed.store.choices import ChosenObjects
 from cdsed.transfer.staging import prepare, staged_sizes
 from cdsed.transfer.transport import Transport
@@ -59,10 +59,15 @@ def plan_product(context: WorkerContext, transport: Transport, product: Product)
             return None
         staging = Path(places.staging)
         staged = staged_sizes(staging)
-        lost_again = pieces.forget_lost(db, product, staged)
-        if lost_again:  # a power cut does that once; an object that is lost again is charged
-            raise ProductError(f"its disk has lost {lost_again[0]} once more", code="VerificationFailed")
-        prepare(staging, chosen.taken, staged, pieces.arrived(db, product, chosen.taken), chosen.marker)
+        keep: frozenset[str] = frozenset()
+        if destination.begun:
+            lost_again = pieces.forget_lost(db, product, staged)
+            if lost_again:  # a power cut does that once; an object that is lost again is charged
+                raise ProductError(f"its disk has lost {lost_again[0]} once more", code="VerificationFailed")
+            keep = pieces.arrived(db, product, chosen.taken)
+        else:
+            products.check_claim(db, product)
+        prepare(staging, chosen.taken, staged, keep, chosen.marker)
     piece_bytes = context.settings.transfer.piece_bytes
     fetched = sum(-(-item.size_bytes // piece_bytes) for item in chosen.taken)
     _log.info("%s: %d of %d objects, %d bytes", product.safename, len(chosen.taken), len(listed), size_bytes)

@@ -87,6 +87,7 @@ class _DownloadSession:
         self._claims.finish = self._traffic.count
         self._bytes_per_s: float | None = None
         self._handed: pieces.Work | None = None
+        self._looked = False  # there was nothing to hand over when the last step was written
 
     def work(self) -> bool:
         """Work until none is left, or the session may not continue; return whether there was any work."""
@@ -117,8 +118,11 @@ class _DownloadSession:
         generation = context.work_signal.generation
         self._traffic.count()
         self._forget_resume_point()
-        work = self._take()
+        looked, self._looked = self._looked, False
+        work = None if looked else self._take()
         while work is None and make_room(context, self._lease.group, last):
+            work, looked = self._take(), False
+        if looked:  # there may be some by now
             work = self._take()
         if work is None and self._transport.requests:
             context.work_signal.wait_after(generation, _LINGER_S)
@@ -140,6 +144,7 @@ class _DownloadSession:
             self._traffic.count()
             with suppress(LeaseLost):  # then the session ends
                 self._handed = self._take()
+                self._looked = self._handed is None
         self._forget_resume_point()  # a kill before the commit must not lose the piece
 
     def _forget_resume_point(self) -> None:

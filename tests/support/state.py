@@ -7,6 +7,7 @@ from pathlib import Path
 from cdsed.clock import Clock
 from cdsed.config.settings import Settings
 from cdsed.errors import ServiceError
+from cdsed.model.disk import DirectoryIdentity
 from cdsed.model.listing import ListingHead, ProductRequest
 from cdsed.model.objects import Digests, Lease, ListedObject, Places
 from cdsed.model.product_state import PathSource, Product, State
@@ -149,6 +150,7 @@ class DiskLab:
     lab: StateLab
     settings: Settings
     watch: ThreadWatch = field(default_factory=ThreadWatch, kw_only=True)
+    recognised: dict[Path, DirectoryIdentity] = field(default_factory=dict, kw_only=True)
     stop: threading.Event = field(default_factory=threading.Event, kw_only=True)
 
     @property

@@ -1,8 +1,10 @@
--- Whether a person or a window has paused an account or its group, and since when it is drained.
+-- Whether a person or a window has paused an account or its group, since when it is drained, and whether any product is
+-- a suspect (as `any` in suspects.sql).
 -- name: control
 SELECT EXISTS (SELECT 1 FROM pause WHERE kind = 'all' OR (kind = 'account' AND name = :account)
                OR (kind = 'group' AND name = :group)) AS paused,
-       (SELECT min(since_at) FROM drain WHERE account IN ('', :account)) AS drained_at
+       (SELECT min(since_at) FROM drain WHERE account IN ('', :account)) AS drained_at,
+       EXISTS (SELECT 1 FROM product WHERE deaths > 0 AND state IN ('ready', 'downloading', 'verifying')) AS suspects
 
 -- A session joins a planned product before it plans another one, unless the other has a higher priority. While it is
 -- drained (:begins is 0) it only joins products that were begun before (:begun_by).
@@ -144,7 +146,7 @@ ORDER BY json_each.key
 UPDATE product SET planned = 1, size_bytes = :size_bytes, destination = :destination, staging = :staging,
     partial = :partial, cause = NULL, code = NULL, process = NULL, fence = NULL
 WHERE id = :product AND fence = :fence
-RETURNING id
+RETURNING EXISTS (SELECT 1 FROM object WHERE object.product = product.id) AS has_objects
 
 -- The process that digests it has digested bytes that are fetched again.
 -- name: mark_bad

@@ -4,6 +4,9 @@ SELECT id, safename, state, account_group, priority, outputdir, product_id, s3_p
        replaces, replaces_inode, layout, choice, partial
 FROM product WHERE id = :id
 
+-- name: fence_of
+SELECT fence FROM product WHERE id = :id
+
 -- name: by_safename
 SELECT id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
        attempts, transient_failures, planned, destination, staging, path, cause, fence,
@@ -154,17 +157,20 @@ SELECT account_group FROM (
                   AND piece.due_s <= :now_s))
 WHERE NOT EXISTS (SELECT 1 FROM pause WHERE kind = 'all' OR (kind = 'group' AND name = account_group))
 
--- :only is the one suspect that the process works on, see suspects.sql.
+-- :only is the one suspect that the process works on, see suspects.sql. It also says whether there is any suspect.
 -- name: arrived
-SELECT id FROM product
-WHERE state = 'downloading' AND planned = 1 AND cancels = 0
-  AND NOT EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < size_bytes)
-  AND NOT EXISTS (SELECT 1 FROM object WHERE object.product = product.id AND object.process IS NOT NULL)
-  AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
-  AND NOT EXISTS (SELECT 1 FROM pause WHERE kind = 'disk' AND name = destination)
-  AND CASE WHEN :only IS NULL THEN deaths = 0 ELSE id = :only END
-  AND (:destination IS NULL OR destination = :destination)
-ORDER BY priority DESC, id LIMIT 1
+SELECT (
+    SELECT id FROM product
+    WHERE state = 'downloading' AND planned = 1 AND cancels = 0
+      AND NOT EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < size_bytes)
+      AND NOT EXISTS (SELECT 1 FROM object WHERE object.product = product.id AND object.process IS NOT NULL)
+      AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
+      AND NOT EXISTS (SELECT 1 FROM pause WHERE kind = 'disk' AND name = destination)
+      AND CASE WHEN :only IS NULL THEN deaths = 0 ELSE id = :only END
+      AND (:destination IS NULL OR destination = :destination)
+    ORDER BY priority DESC, id LIMIT 1
+    ) AS id,
+    EXISTS (SELECT 1 FROM product WHERE deaths > 0 AND state IN ('ready', 'downloading', 'verifying')) AS suspects
 
 -- name: claim_verifying
 UPDATE product SET state = 'verifying', process = :process, fence = :fence, changed_at = :at
@@ -176,7 +182,7 @@ RETURNING id, safename, state, account_group, priority, outputdir, product_id, s
 -- name: choose_place
 UPDATE product SET destination = :destination, staging = :staging, size_bytes = :size_bytes
 WHERE id = :id AND fence = :fence
-RETURNING id
+RETURNING EXISTS (SELECT 1 FROM object WHERE object.product = product.id) AS has_objects
 
 -- A product that replaces a copy keeps the place of that copy.
 -- name: forget_place

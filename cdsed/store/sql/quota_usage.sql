@@ -1,37 +1,39 @@
 -- Quota is reserved when work is handed out: the bytes of a session's pieces, and the requests that it has claimed.
--- The usage of a shared quota is that of the whole group (views `peer` and `counted`).
+-- What counts for an account is its own, that of its login under any name, and of a shared quota that of the whole group,
+-- as in the views `peer` and `counted`. They are not used here: each part of such a query that SQLite materializes costs
+-- 20 us, and this one is asked for each piece of work.
 -- name: usages
-WITH traffic (name, bytes, requests) AS MATERIALIZED (
-    SELECT name, (SELECT sum(bytes) FROM traffic_hour WHERE traffic_hour.account = name
-                                            AND hour BETWEEN :oldest_hour AND :newest_hour),
-           (SELECT sum(requests) FROM traffic_step
-            WHERE traffic_step.account = name AND step BETWEEN :oldest_step AND :step)
-    FROM (SELECT DISTINCT name FROM counted WHERE counted.account = coalesce(:account, counted.account))),
-used (account, bytes, requests) AS (
-    SELECT counted.account, sum(iif(counted.volume, traffic.bytes, 0)), sum(iif(counted.requests, traffic.requests, 0))
-    FROM counted JOIN traffic USING (name) WHERE counted.account = coalesce(:account, counted.account)
-    GROUP BY counted.account),
-leased (account, slot, login, requests, bytes) AS MATERIALIZED (
-    SELECT session.account, session.slot, session.login, session.requests,
-           (SELECT coalesce(sum(size_bytes - done_bytes), 0) FROM piece WHERE piece.fence = session.fence)
-    FROM session WHERE process IS NOT NULL),
-flight (account, held, requests, bytes, in_pool) AS (
-    SELECT account, sum(own), sum(iif(by_requests, requests, 0)), sum(iif(volume, bytes, 0)), count(*)
-    FROM (SELECT peer.account, max(peer.own) AS own, max(peer.volume) AS volume, max(peer.requests) AS by_requests,
-                 leased.requests, leased.bytes
-          FROM peer JOIN leased ON leased.account = peer.name OR (leased.login = peer.login AND peer.login <> '')
-          WHERE peer.account = coalesce(:account, peer.account)
-          GROUP BY peer.account, leased.account, leased.slot)
-    GROUP BY account)
 SELECT account.name, account.account_group, account.has_keys, account.key_expires_at,
        account.requests_per_minute, account.volume_bytes, account.bandwidth_bytes_per_s,
        account.shares_volume, account.shares_requests, account.pool_sessions,
        (SELECT count(*) FROM session WHERE session.account = account.name AND enabled = 1) AS sessions,
-       coalesce(used.bytes, 0) AS used_bytes, coalesce(used.requests, 0) AS requests,
-       coalesce(flight.held, 0) AS held, coalesce(flight.requests, 0) AS claimed_requests,
-       coalesce(flight.bytes, 0) AS claimed_bytes,
+       (SELECT coalesce(sum(bytes), 0) FROM account AS other
+        CROSS JOIN traffic_hour ON traffic_hour.account = other.name AND hour BETWEEN :oldest_hour AND :newest_hour
+        WHERE (other.name = account.name OR (other.login = account.login AND account.login <> '')
+                OR (account.shares_volume AND EXISTS (SELECT 1 FROM account AS peer WHERE peer.account_group = account.account_group
+                    AND (peer.name = other.name OR (peer.login = other.login AND peer.login <> '')))))) AS used_bytes,
+       (SELECT coalesce(sum(requests), 0) FROM account AS other
+        CROSS JOIN traffic_step ON traffic_step.account = other.name AND step BETWEEN :oldest_step AND :step
+        WHERE (other.name = account.name OR (other.login = account.login AND account.login <> '')
+                OR (account.shares_requests AND EXISTS (SELECT 1 FROM account AS peer WHERE peer.account_group = account.account_group
+                    AND (peer.name = other.name OR (peer.login = other.login AND peer.login <> '')))))) AS requests,
+       (SELECT count(*) FROM session WHERE process IS NOT NULL
+        AND (session.account = account.name OR (session.login = account.login AND account.login <> ''))) AS held,
+       (SELECT coalesce(sum(requests), 0) FROM session WHERE process IS NOT NULL
+        AND (session.account = account.name OR (session.login = account.login AND account.login <> '')
+                OR (account.shares_requests AND EXISTS (SELECT 1 FROM account AS peer WHERE peer.account_group = account.account_group
+                    AND (peer.name = session.account OR (peer.login = session.login AND peer.login <> '')))))) AS claimed_requests,
+       (SELECT coalesce(sum(size_bytes - done_bytes), 0) FROM session CROSS JOIN piece ON piece.fence = session.fence
+        WHERE process IS NOT NULL
+        AND (session.account = account.name OR (session.login = account.login AND account.login <> '')
+                OR (account.shares_volume AND EXISTS (SELECT 1 FROM account AS peer WHERE peer.account_group = account.account_group
+                    AND (peer.name = session.account OR (peer.login = session.login AND peer.login <> '')))))) AS claimed_bytes,
        -- Connections that were closed just now count: the service may still see them.
-       iif(account.pool_sessions IS NULL, 0, coalesce(flight.in_pool, 0)
+       iif(account.pool_sessions IS NULL, 0,
+           (SELECT count(*) FROM session WHERE process IS NOT NULL
+            AND (session.account = account.name OR (session.login = account.login AND account.login <> '')
+                OR (account.pool_sessions AND EXISTS (SELECT 1 FROM account AS peer WHERE peer.account_group = account.account_group
+                    AND (peer.name = session.account OR (peer.login = session.login AND peer.login <> ''))))))
            + (SELECT count(*) FROM session JOIN peer ON peer.name = session.account AND peer.account = account.name
               WHERE session.process IS NULL AND session.rest_until_s > :now_s)) AS held_in_pool,
        (SELECT count(*) FROM session WHERE session.account = account.name AND process IS NOT NULL
@@ -39,8 +41,6 @@ SELECT account.name, account.account_group, account.has_keys, account.key_expire
        throttle.cause, throttle.sessions AS session_limit, throttle.grows_s,
        breaker.until_s, breaker.code, breaker.reason
 FROM account
-LEFT JOIN used ON used.account = account.name
-LEFT JOIN flight ON flight.account = account.name
 LEFT JOIN throttle ON throttle.account = account.name
 LEFT JOIN breaker ON breaker.name = 'account:' || account.name AND breaker.open = 1
 WHERE account.listed = 1 AND account.name = coalesce(:account, account.name)

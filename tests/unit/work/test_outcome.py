@@ -21,7 +21,7 @@ from cdsed.errors import (
 )
 from cdsed.model.objects import Digests, Places
 from cdsed.model.product_state import PathSource, State
-from cdsed.store import breakers, leases, pieces, products
+from cdsed.store import breakers, key_history, leases, pieces, products
 from cdsed.store.breakers import SERVICE, ZIPPER, account_breaker, disk_breaker
 from cdsed.store.database import open_state
 from cdsed.store.products import Found
@@ -722,3 +722,23 @@ def test_a_machine_that_is_short_of_something_brings_no_product_nearer_to_an_att
             product = products.claim_ready(lab.db, lab.clock, product.id, lab.process)
     lab.outcome.of_product(ServiceError("cut", code="TruncatedBody"), lease, product)
     assert now(lab, product).attempts == 0
+
+
+def test_the_first_list_over_each_lease_notes_that_the_key_works(lab):
+    key_history.enter(lab.db, lab.clock, "a", "first")
+    lease = lab.lease()
+    lab.outcome.listed(lease)
+    key_history.enter(lab.db, lab.clock, "a", "renewed")
+    assert key_history.of_account(lab.db, "a").worked_at is None
+    leases.release(lab.db, lab.clock, lease, cooldown_s=0)
+    lab.outcome.listed(lab.lease())
+    assert key_history.of_account(lab.db, "a").worked_at == lab.clock.utc_s()
+
+
+def test_that_a_key_still_works_is_noted_again_after_a_minute(lab):
+    key_history.enter(lab.db, lab.clock, "a", "first")
+    lease = lab.lease()
+    lab.outcome.listed(lease)
+    lab.clock.pass_s(61)
+    lab.outcome.listed(lease)
+    assert key_history.of_account(lab.db, "a").worked_at == lab.clock.utc_s()
