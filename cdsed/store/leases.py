@@ -233,12 +233,13 @@ def count_traffic(
     Claimed requests of the lease become sent ones.
     """
     with db.write(durable=False):
+        step, second = quota_usage.step_and_second(clock)
         if lease is not None:
             at = {"account": lease.account, "slot": lease.slot, "fence": lease.fence}
             db.rows(_SQL.sent, requests=requests, bytes=size_bytes, **at)
             if size_bytes:
-                db.rows(_SQL.add_received, step=step_of(clock), bytes=size_bytes, **at)
-        db.rows(_SQL.add_step, account=account, step=step_of(clock), requests=requests, bytes=size_bytes)
+                db.rows(_SQL.add_received, step=step, bytes=size_bytes, **at)
+        db.rows(_SQL.add_step, account=account, step=step, second=second, requests=requests, bytes=size_bytes)
         db.rows(_SQL.add_hour, account=account, hour=_hour(clock), requests=requests, bytes=size_bytes)
 
 

@@ -58,9 +58,9 @@ class SessionThread:
         while not context.stop.is_set():
             generation = context.work_signal.generation
             grant = context.transfer.broker.grant()
-            # The work of the group may be for other accounts, not due yet, or wait for requests of the next step.
+            # The work of the group may be for other accounts, not due yet, or wait for requests of the next second.
             if grant is None or not self._work(grant):
-                idle_s = min(_IDLE_S, quota_usage.step_ends_in_s(context.store.clock))
+                idle_s = min(_IDLE_S, quota_usage.second_ends_in_s(context.store.clock))
                 context.work_signal.wait_after(generation, idle_s)
 
     def _work(self, grant: Grant) -> bool:

@@ -4,7 +4,8 @@
 WITH traffic (name, bytes, requests) AS MATERIALIZED (
     SELECT name, (SELECT sum(bytes) FROM traffic_hour WHERE traffic_hour.account = name
                                             AND hour BETWEEN :oldest_hour AND :newest_hour),
-           (SELECT sum(requests) FROM traffic_step
+           (SELECT sum(requests - iif(step > :oldest_step, 0, CASE :second WHEN 0 THEN 0 WHEN 1 THEN within_1_s
+                                   WHEN 2 THEN within_2_s WHEN 3 THEN within_3_s ELSE within_4_s END)) FROM traffic_step
             WHERE traffic_step.account = name AND step BETWEEN :oldest_step AND :step)
     FROM (SELECT DISTINCT name FROM counted WHERE counted.account = coalesce(:account, counted.account))),
 used (account, bytes, requests) AS (
