@@ -12,8 +12,8 @@ from cdsed.frozen import frozen
 from cdsed.model.operation import Eta, EtaLimit
 from cdsed.model.quota import Forecast, HourOfTraffic, Supply, VolumeForecast
 
-#: Requests are counted in steps of 5 s, so that each counts for up to this long.
-WINDOW_S = 65.0
+#: Requests are counted by the second, so that each counts for up to this long.
+WINDOW_S = 61.0
 
 _REQUEST_BYTES = 32_768
 _FAST = 1e12

@@ -54,7 +54,7 @@ class AccountStatus:
     quota_free_at
         When volume is free again, if it is spent.
     requests_last_minute
-        In the last 60 to 65 s.
+        In the last 60 to 61 s.
     sessions_usable
         How many of `sessions` may be held now.
     throttle_reason, grows_in_s
@@ -102,7 +102,7 @@ class PoolStatus:
     sessions, sessions_held
         Connections that they may hold together, and those held or closed just now.
     requests_per_minute, requests_last_minute
-        Requests that they may send together, and have sent in the last 60 to 65 s.
+        Requests that they may send together, and have sent in the last 60 to 61 s.
     volume_bytes, volume_used_bytes
         What they may transfer together in 30 days, and have transferred.
     """

@@ -9,12 +9,12 @@ from cdsed.frozen import frozen
 from cdsed.model.estimate import Load, QuotaSource, Volumes, eta, keep_within
 from cdsed.model.operation import Eta, EtaLimit
 from cdsed.model.quota import HourOfTraffic, Limit
-from cdsed.store import bandwidth_limits, breakers, forecast, speeds
+from cdsed.store import bandwidth_limits, breakers, forecast, sent_requests, speeds
 from cdsed.store.backlog import Backlog, ListingLoad
 from cdsed.store.database import Database
 from cdsed.store.paused import WITHOUT_END, Paused
 from cdsed.store.queries import Queries
-from cdsed.store.quota_usage import MINUTE_STEPS, STEP_S, QuotaUsage, step_of
+from cdsed.store.quota_usage import QuotaUsage
 from cdsed.store.quota_waits import is_unusable
 
 _SQL = Queries("eta")
@@ -75,9 +75,7 @@ class _GroupSources:
         opened = {row["name"]: row["until_s"] - clock.boot_s() for row in db.rows(_SQL.breakers, now_s=clock.boot_s())}
         self._service_in_s = opened.get(breakers.SERVICE, 0.0)
         self.is_bound = any(name == breakers.CATALOGUE or name.startswith("disk:") for name in opened)
-        self._sent: dict[str, list[tuple[int, int]]] = {}
-        for row in db.rows(_SQL.sent, step=step_of(clock), steps=MINUTE_STEPS):
-            self._sent.setdefault(row["account"], []).append((row["step"], row["requests"]))
+        self._sent = sent_requests.returns(db, clock)
         total = sum(each.load.size_bytes for each in backlog.listings) or 1.0
         self._shares: dict[str, float] = {}
         for each in backlog.listings:
@@ -120,13 +118,8 @@ class _GroupSources:
 
     def _returns(self, account: QuotaUsage) -> tuple[tuple[float, float], ...]:
         """Return when requests may be sent: those left now, those sent when they are a minute old, claims at last."""
-        now_s = self._clock.boot_s()
-        sent = [
-            (max(0.0, (step + MINUTE_STEPS + 1) * STEP_S - now_s), float(requests))
-            for step, requests in self._sent.get(account.name, ())
-        ]
-        left = [(0.0, float(max(0, account.requests_left) + account.claimed_requests))]
-        return (*left, *sent)
+        left = (0.0, float(max(0, account.requests_left) + account.claimed_requests))
+        return (left, *self._sent.get(account.name, ()))
 
     def _limited(
         self, group: str, members: Iterable[QuotaUsage], sources: Sequence[QuotaSource]

@@ -117,8 +117,8 @@ def more_in_s(db: Database, clock: Clock) -> float:
     """Return the seconds until more may be leased without any signal: a session has rested, or requests become free."""
     now_s = clock.boot_s()
     rest_ends_s = db.value(_SQL.rest_ends_s, now_s=now_s)
-    step_ends_in_s = quota_usage.step_ends_in_s(clock)
-    return step_ends_in_s if rest_ends_s is None else min(step_ends_in_s, rest_ends_s - now_s + _AFTER_REST_S)
+    second_ends_in_s = quota_usage.second_ends_in_s(clock)
+    return second_ends_in_s if rest_ends_s is None else min(second_ends_in_s, rest_ends_s - now_s + _AFTER_REST_S)
 
 
 def take(db: Database, clock: Clock, session: FreeSession, process: int) -> Lease | None:
@@ -243,12 +243,13 @@ def count_traffic(
     Claimed requests of the lease become sent ones.
     """
     with db.write(durable=False):
+        step, second = quota_usage.step_and_second(clock)
         if lease is not None:
             at = {"account": lease.account, "slot": lease.slot, "fence": lease.fence}
             db.rows(_SQL.sent, requests=requests, bytes=size_bytes, **at)
             if size_bytes:
-                db.rows(_SQL.add_received, step=step_of(clock), bytes=size_bytes, **at)
-        db.rows(_SQL.add_step, account=account, step=step_of(clock), requests=requests, bytes=size_bytes)
+                db.rows(_SQL.add_received, step=step, bytes=size_bytes, **at)
+        db.rows(_SQL.add_step, account=account, step=step, second=second, requests=requests, bytes=size_bytes)
         db.rows(_SQL.add_hour, account=account, hour=_hour(clock), requests=requests, bytes=size_bytes)
 
 

@@ -15,10 +15,11 @@ _SQL = Queries("quota_usage")
 
 #: Traffic is counted in steps of this many seconds since boot, in the table ``traffic_step``.
 STEP_S = 5
-#: The complete steps of a minute. Together with the present step they cover any 60 s: CDSE may count in a sliding
-#: window, in which two full minutes side by side would be twice the limit.
 MINUTE_STEPS = 12
-_AFTER_STEP_S = 0.001  # a wait may end a little early
+#: A request counts for so many seconds from the beginning of the second in which it was counted: CDSE may count in a
+#: sliding window, in which two full minutes side by side would be twice the limit.
+COUNTS_FOR_S = MINUTE_STEPS * STEP_S + 1
+_AFTER_SECOND_S = 0.001  # a wait may end a little early
 
 #: A probe through a breaker counts for this long. One that takes longer hangs or was stopped, so a new one may follow.
 PROBE_S = 600.0
@@ -59,7 +60,7 @@ class QuotaUsage:
         Sessions that were leased through the open breaker to see whether the failure is over. Leases from before it
         opened do not count: a thread that is stuck at a dead file server may hold one for days.
     requests
-        Sent and counted in the last 60 to 65 s.
+        Sent and counted in the last 60 to 61 s.
     breaker_until_s, breaker_code, breaker_reason
         Of its open breaker, the time in seconds since boot; None when it is closed.
     throttle_reason, session_limit, grows_s
@@ -166,14 +167,19 @@ def step_of(clock: Clock) -> int:
     return int(clock.boot_s() // STEP_S)
 
 
-def step_ends_in_s(clock: Clock) -> float:
-    """Return the seconds until the next step begins: only then may requests of the minute become free."""
-    return STEP_S - clock.boot_s() % STEP_S + _AFTER_STEP_S
+def step_and_second(clock: Clock) -> tuple[int, int]:
+    """Return the number of the present step, and the second of it that runs: from 0 on."""
+    return divmod(int(clock.boot_s()), STEP_S)
+
+
+def second_ends_in_s(clock: Clock) -> float:
+    """Return the time until the next second begins: only then may requests of the minute become free."""
+    return 1 - clock.boot_s() % 1 + _AFTER_SECOND_S
 
 
 def of_all(db: Database, clock: Clock, account: str | None = None) -> list[QuotaUsage]:
     """Return the quota usage of every account in the accounts file, or only of `account` if it is there."""
-    step = step_of(clock)
+    step, second = step_and_second(clock)
     rows = db.rows(
         _SQL.usages,
         account=account,
@@ -181,6 +187,7 @@ def of_all(db: Database, clock: Clock, account: str | None = None) -> list[Quota
         **volume_hours(clock),
         oldest_step=step - MINUTE_STEPS,
         step=step,
+        second=second,
         now_s=clock.boot_s(),
     )
     return [_usage(row) for row in rows]

@@ -10,10 +10,10 @@ from cdsed.frozen import frozen
 from cdsed.model.product_state import Product, State
 from cdsed.model.quota import THROTTLE_CODES, Limit, QuotaWait, ThrottleReason
 from cdsed.model.status_report import SessionMark
-from cdsed.store import forecast
+from cdsed.store import forecast, sent_requests
 from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
-from cdsed.store.quota_usage import MINUTE_STEPS, STEP_S, QuotaUsage, step_of
+from cdsed.store.quota_usage import QuotaUsage
 
 _SQL = Queries("quota_waits")
 
@@ -186,14 +186,13 @@ def _held_back(clock: Clock, account: QuotaUsage, rate_bytes_per_s: float) -> Qu
 
 def _requests_free_at(db: Database, clock: Clock, account: QuotaUsage) -> float | None:
     """Return when the next request may be claimed; None: not before claims that are in flight are used or given up."""
-    step = step_of(clock)
     missing = 1 - account.requests_left
     if missing < 1:
         return clock.utc_s()
-    for row in db.rows(_SQL.steps, account=account.name, oldest_step=step - MINUTE_STEPS, step=step):
-        missing -= row["requests"]
+    for in_s, requests in sent_requests.returns(db, clock, account.name).get(account.name, ()):
+        missing -= requests
         if missing < 1:
-            return _utc(clock, (row["step"] + MINUTE_STEPS + 1) * STEP_S)
+            return clock.utc_s() + in_s
     return None
 
 

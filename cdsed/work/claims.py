@@ -59,7 +59,7 @@ class RequestClaims:
                 connection.waits = True
                 self.waits += 1
                 self.finish()
-            if store.clock.wait(self._stop, min(_LOOK_EVERY_S, quota_usage.step_ends_in_s(store.clock))):
+            if store.clock.wait(self._stop, min(_LOOK_EVERY_S, quota_usage.second_ends_in_s(store.clock))):
                 connection.waits = False
                 raise Stopped
         connection.waits = False

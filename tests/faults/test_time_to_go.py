@@ -76,9 +76,9 @@ def test_few_requests_are_waited_for_calmly_and_a_narrow_line_gives_listings_the
         assert {each.accounts for each in narrow_ones} == {(narrow.name,)}
         assert all(0 <= each.done_bytes <= each.size_bytes for each in narrow_ones)
         assert sum(each.sessions for each in narrow_ones) <= 4
-        # What is beyond the requests of the first minute waits for further ones, in windows of 65 s.
+        # What is beyond the requests of the first minute waits for further ones, in windows of 61 s.
         assert report.eta is not None
-        assert report.eta.seconds == pytest.approx((30 * requests / 150 - 1) * 65, rel=0.25)
+        assert report.eta.seconds == pytest.approx((30 * requests / 150 - 1) * 61, rel=0.25)
         assert last.last_published is not None
         assert last.quota_wait is not None, "now all wait for the minute"
         assert last.eta is not None

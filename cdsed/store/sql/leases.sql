@@ -109,8 +109,12 @@ WHERE account = :account AND slot = :slot AND fence = :fence AND product IS NOT 
 ON CONFLICT (product, step) DO UPDATE SET bytes = bytes + excluded.bytes
 
 -- name: add_step
-INSERT INTO traffic_step (account, step, requests, bytes) VALUES (:account, :step, :requests, :bytes)
-ON CONFLICT (account, step) DO UPDATE SET requests = requests + excluded.requests, bytes = bytes + excluded.bytes
+INSERT INTO traffic_step (account, step, requests, bytes, within_1_s, within_2_s, within_3_s, within_4_s)
+VALUES (:account, :step, :requests, :bytes, iif(:second < 1, :requests, 0), iif(:second < 2, :requests, 0),
+        iif(:second < 3, :requests, 0), iif(:second < 4, :requests, 0))
+ON CONFLICT (account, step) DO UPDATE SET requests = requests + excluded.requests, bytes = bytes + excluded.bytes,
+    within_1_s = within_1_s + excluded.within_1_s, within_2_s = within_2_s + excluded.within_2_s,
+    within_3_s = within_3_s + excluded.within_3_s, within_4_s = within_4_s + excluded.within_4_s
 
 -- name: add_hour
 INSERT INTO traffic_hour (account, hour, requests, bytes) VALUES (:account, :hour, :requests, :bytes)

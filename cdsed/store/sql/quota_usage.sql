@@ -12,7 +12,8 @@ SELECT account.name, account.account_group, account.has_keys, account.key_expire
         WHERE (other.name = account.name OR (other.login = account.login AND account.login <> '')
                 OR (account.shares_volume AND EXISTS (SELECT 1 FROM account AS peer WHERE peer.account_group = account.account_group
                     AND (peer.name = other.name OR (peer.login = other.login AND peer.login <> '')))))) AS used_bytes,
-       (SELECT coalesce(sum(requests), 0) FROM account AS other
+       (SELECT coalesce(sum(requests - iif(step > :oldest_step, 0, CASE :second WHEN 0 THEN 0 WHEN 1 THEN within_1_s
+                            WHEN 2 THEN within_2_s WHEN 3 THEN within_3_s ELSE within_4_s END)), 0) FROM account AS other
         CROSS JOIN traffic_step ON traffic_step.account = other.name AND step BETWEEN :oldest_step AND :step
         WHERE (other.name = account.name OR (other.login = account.login AND account.login <> '')
                 OR (account.shares_requests AND EXISTS (SELECT 1 FROM account AS peer WHERE peer.account_group = account.account_group

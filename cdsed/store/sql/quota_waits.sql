@@ -1,10 +1,3 @@
--- The requests of the minute that count for an account, oldest first.
--- name: steps
-SELECT step, sum(traffic_step.requests) AS requests
-FROM counted JOIN traffic_step ON traffic_step.account = counted.name
-WHERE counted.account = :account AND counted.requests AND step BETWEEN :oldest_step AND :step
-GROUP BY step ORDER BY step
-
 -- name: sessions
 SELECT account, slot, process IS NOT NULL AS busy, rest_until_s, waits_for
 FROM session WHERE enabled = 1 ORDER BY account, slot

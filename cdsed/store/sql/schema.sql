@@ -194,6 +194,10 @@ CREATE TABLE traffic_step (
     step INTEGER NOT NULL,                              -- of 5 s, since boot
     requests INTEGER NOT NULL,
     bytes INTEGER NOT NULL,
+    within_1_s INTEGER NOT NULL DEFAULT 0,  -- of the requests, those of its first second
+    within_2_s INTEGER NOT NULL DEFAULT 0,
+    within_3_s INTEGER NOT NULL DEFAULT 0,
+    within_4_s INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (account, step)
 ) STRICT, WITHOUT ROWID;
 

@@ -10,7 +10,6 @@ from cdsed.model.operation import EtaLimit
 from cdsed.model.quota import VOLUME_WINDOW_H, HourOfTraffic
 
 NOW = 500_000 * 3600.0
-_STEP_S, _STEPS = 5, 13
 
 
 @dataclass
@@ -41,7 +40,7 @@ class Account:
 
 
 def _free_s(sent_s: float) -> float:
-    return (sent_s // _STEP_S + _STEPS) * _STEP_S
+    return sent_s // 1 + WINDOW_S
 
 
 def simulated(requests: list[float], accounts: list[Account]) -> float:

@@ -58,11 +58,11 @@ def test_a_session_rests_after_use(lab):
 def test_it_is_known_when_the_first_session_that_rests_may_be_leased_again(lab):
     lab.accounts("a", sessions=2)
     held = [lab.lease(), lab.lease()]
-    step_ends_in_s = quota_usage.step_ends_in_s(lab.clock)
-    assert leases.more_in_s(lab.db, lab.clock) == step_ends_in_s
-    leases.release(lab.db, lab.clock, held[0], cooldown_s=step_ends_in_s + 1)
-    assert leases.more_in_s(lab.db, lab.clock) == step_ends_in_s
-    leases.release(lab.db, lab.clock, held[1], cooldown_s=step_ends_in_s / 2)
+    second_ends_in_s = quota_usage.second_ends_in_s(lab.clock)
+    assert leases.more_in_s(lab.db, lab.clock) == second_ends_in_s
+    leases.release(lab.db, lab.clock, held[0], cooldown_s=second_ends_in_s + 1)
+    assert leases.more_in_s(lab.db, lab.clock) == second_ends_in_s
+    leases.release(lab.db, lab.clock, held[1], cooldown_s=second_ends_in_s / 2)
     lab.clock.pass_s(leases.more_in_s(lab.db, lab.clock))
     assert lab.free() == [FreeSession("a", held[1].slot)]
 

@@ -366,13 +366,37 @@ def test_status_says_when_volume_is_free_again_and_how_much(lab):
 
 
 @pytest.mark.parametrize("began_s", [0.0, 1.3, 4.9])
-def test_requests_of_the_minute_are_free_as_soon_as_a_step_ends(lab, began_s):
+def test_requests_of_the_minute_are_free_as_soon_as_a_second_ends(lab, began_s):
     lab.accounts("a", requests_per_minute=10)
     lab.clock.pass_s(began_s)
     leases.count_traffic(lab.db, lab.clock, "a", requests=10, size_bytes=0)
     begun_s = lab.clock.boot_s()
     while lab.free() == []:
-        lab.clock.pass_s(quota_usage.step_ends_in_s(lab.clock))
-    assert 60 < lab.clock.boot_s() - begun_s <= 65.1
+        lab.clock.pass_s(quota_usage.second_ends_in_s(lab.clock))
+    assert 60 < lab.clock.boot_s() - begun_s <= 61.1
     lab.clock.pass_s(-0.1)
     assert lab.free() == []
+
+
+def test_requests_of_one_second_are_free_before_those_of_the_next(lab):
+    lab.accounts("a", requests_per_minute=10)
+    left = []
+    for requests in (1, 2, 0, 3, 4):  # one step of the table
+        download(lab, 0, requests=requests)
+        lab.clock.pass_s(1)
+    lab.clock.pass_s(60 - 5)
+    for _ in range(6):
+        left.append(now(lab).requests_left)
+        lab.clock.pass_s(1)
+    assert left == [0, 1, 3, 3, 6, 10]
+
+
+def test_what_a_dead_worker_had_claimed_counts_as_sent_at_the_end_of_its_step(lab):
+    lab.accounts("a", requests_per_minute=2)
+    held = [lab.lease(), lab.lease()]
+    processes.release(lab.db, lab.clock, lab.process)
+    assert len(held) == 2
+    lab.clock.pass_s(quota_usage.STEP_S - 1 + quota_usage.COUNTS_FOR_S - 0.1)
+    assert now(lab).requests_left == 0
+    lab.clock.pass_s(0.1)
+    assert now(lab).requests_left == 2

@@ -34,15 +34,15 @@ def test_a_single_account_that_waits_for_its_minute_is_calm_and_knows_when_it_co
     spend(lab, requests=10)
     lab.clock.pass_s(10)
     seen = report(lab)
-    wait = QuotaWait(Limit.REQUESTS, lab.clock.utc_s() + 35)  # 1000 + 65: the first 140 leave the window of 13 steps
+    wait = QuotaWait(Limit.REQUESTS, lab.clock.utc_s() + 31)  # 61 s after the second in which they were sent
     assert seen.quota_wait == seen.accounts[0].wait == wait_of(lab, number) == wait
     assert seen.accounts[0].session_waits == (wait,) * 4
     assert seen.accounts[0].sessions == (SessionMark.WAITING,) * 4
     assert (seen.accounts[0].error, seen.needs_account) == (None, False)
     assert seen.why_idle == (
-        "the work waits for a quota: a: its requests of this minute are used up, continues in 35 s"
+        "the work waits for a quota: a: its requests of this minute are used up, continues in 31 s"
     )
-    lab.clock.pass_s(35)
+    lab.clock.pass_s(31)
     assert (report(lab).quota_wait, report(lab).why_idle, len(lab.free())) == (None, None, 4)
 
 
@@ -55,7 +55,7 @@ def test_a_session_that_waits_between_two_requests_is_not_at_work(lab):
     assert not leases.claim_one_more(lab.db, lab.clock, lease)
     leases.count_traffic(lab.db, lab.clock, "a", requests=4, size_bytes=0, lease=lease)
     seen = report(lab)
-    wait = QuotaWait(Limit.REQUESTS, lab.clock.utc_s() + 65)
+    wait = QuotaWait(Limit.REQUESTS, lab.clock.utc_s() + 61)
     assert (seen.accounts[0].sessions, seen.accounts[0].session_waits) == ((SessionMark.WAITING,), (wait,))
     assert (seen.quota_wait, wait_of(lab, number)) == (wait, wait)
     lab.clock.pass_s(66)
@@ -135,7 +135,7 @@ def test_the_accounts_of_another_group_do_not_hide_why_nothing_moves(lab):
     lab.db.rows(f"{listing} ('x', 'default', 0, 'x', 'open', '/x', 0)")
     lab.db.rows("INSERT INTO want VALUES ((SELECT id FROM listing), :product, 1)", product=number)
     spend(lab, requests=1)
-    assert report(lab).quota_wait == QuotaWait(Limit.REQUESTS, lab.clock.utc_s() + 65)
+    assert report(lab).quota_wait == QuotaWait(Limit.REQUESTS, lab.clock.utc_s() + 61)
 
 
 @pytest.mark.parametrize(
@@ -210,5 +210,5 @@ def test_while_the_minute_is_waited_for_the_requests_give_the_time_to_go(lab):
     lab.clock.pass_s(30)
     seen = report(lab)
     assert seen.quota_wait is not None
-    assert seen.eta.seconds == pytest.approx(35 + 9 * 65, rel=0.02)
+    assert seen.eta.seconds == pytest.approx(31 + 9 * 61, rel=0.02)
     assert seen.eta.limit is EtaLimit.REQUESTS

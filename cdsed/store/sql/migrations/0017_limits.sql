@@ -1,4 +1,4 @@
--- Limits of bandwidth, for the machine, a group or an account.
+-- Limits of bandwidth, for the machine, a group or an account. The requests of the minute by the second.
 
 CREATE TABLE bandwidth_limit (                          -- the bandwidth that the settings allow now
     kind TEXT NOT NULL CHECK (kind IN ('machine', 'group', 'account')),
@@ -7,3 +7,9 @@ CREATE TABLE bandwidth_limit (                          -- the bandwidth that th
     until_at REAL,                                      -- when the settings change it; NULL: they do not
     PRIMARY KEY (kind, name)
 ) STRICT, WITHOUT ROWID;
+
+-- By default, requests count as those of the end of their step.
+ALTER TABLE traffic_step ADD COLUMN within_1_s INTEGER NOT NULL DEFAULT 0;  -- of the requests, those of its first second
+ALTER TABLE traffic_step ADD COLUMN within_2_s INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE traffic_step ADD COLUMN within_3_s INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE traffic_step ADD COLUMN within_4_s INTEGER NOT NULL DEFAULT 0;
