@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from cdsed.clock import Clock
@@ -272,14 +271,13 @@ class Intake:
         read, number = 0, 0
         try:
             self._refuse_deadly(path)
-            lines = read_listing(path, self._between_batches, bucket=self._settings.services.s3_bucket)
-            for line in islice(lines, taken):
+            bucket = self._settings.services.s3_bucket
+            for line in read_listing(path, self._between_batches, bucket=bucket):
                 read, number = read + 1, line.line
-                if read % _SKIPPED_BETWEEN_HEARTBEATS == 0:
+                if read > taken:
+                    yield line
+                elif read % _SKIPPED_BETWEEN_HEARTBEATS == 0:
                     self._between_batches()
-            for line in lines:
-                number = line.line
-                yield line
             self._refuse_changed(path, sha256)
         except (InboxError, OSError) as error:
             _log.warning("%s: %s", path.name, error, extra=about(listing=path.name))
