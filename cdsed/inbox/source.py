@@ -5,7 +5,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -109,7 +109,7 @@ def physical_lines(file: BinaryIO, bytes_max: int = LINE_BYTES_MAX) -> Iterator[
     A line that is not UTF-8, or is longer than `bytes_max`, has its `problem` set; a long line is never held in
     memory. `str.splitlines` would also split at U+2028, U+0085 and others that editors do not show.
     """
-    for number, raw in enumerate(_raw_lines(file, bytes_max), start=1):
+    for number, raw in enumerate(chain.from_iterable(_raw_lines(file, bytes_max)), start=1):
         if len(raw) > bytes_max:
             yield PhysicalLine(number, _beginning(raw), f"the line is longer than {bytes_max // 1024} KiB")
             continue
@@ -123,15 +123,15 @@ def _beginning(raw: bytes) -> str:
     return raw[:_BEGINNING_BYTES].decode(errors="replace")
 
 
-def _raw_lines(file: BinaryIO, bytes_max: int) -> Iterator[bytes]:
-    """Yield lines without their ends; a line that is too long is cut just above the limit."""
+def _raw_lines(file: BinaryIO, bytes_max: int) -> Iterator[list[bytes]]:
+    """Yield some lines at a time, without their ends; a line that is too long is cut just above the limit."""
     rest = b""
     while chunk := file.read(_CHUNK_BYTES):
         text = rest + chunk
         half = b"\r" if text.endswith(b"\r") else b""  # perhaps of a \r\n
         text = text.removesuffix(half).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         *lines, tail = text.split(b"\n")
-        yield from lines
+        yield lines
         rest = tail[: bytes_max + 1] + half
     if rest:
-        yield rest.removesuffix(b"\r")
+        yield [rest.removesuffix(b"\r")]

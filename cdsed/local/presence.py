@@ -131,8 +131,10 @@ class Presence:
         now_s, tops = self._clock.boot_s(), self._tops(outputdir)
         if self._archives or self._layouts or choice is not None or any(self._noted_at(top, now_s) for top in tops):
             return frozenset()
-        there = [self._listing_of(top, now_s).beginnings for top in tops]
-        return {name for name in safenames if all(_has_nothing_like(name, beginnings) for beginnings in there)}
+        absent = {name for name in safenames if len(name) >= _LONG_CHARACTERS}
+        for beginnings in filter(None, (self._listing_of(top, now_s).beginnings for top in tops)):
+            absent = {name for name in absent if _beginning(name) not in beginnings}
+        return absent
 
     def find_now(
         self, safename: str, outputdir: Path | None = None, below: str = "", choice: Choice | None = None

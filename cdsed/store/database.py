@@ -95,19 +95,17 @@ class Database:
 
     @contextmanager
     def without_triggers(self) -> Iterator[None]:
-        """Run a part of a transaction without triggers and without checks of foreign keys.
+        """Run a part of a transaction without triggers, and without checks of foreign keys and of values.
 
-        For new rows by the thousand: the caller does by the set what triggers would do for each row.
+        For new rows by the thousand, of a form that the checks allow: the caller does by the set what triggers would
+        do for each row. The checks of values take half the time of an insertion.
         """
         assert self._depth > 0, "only in a transaction, which a failure rolls back"
-        switches = (apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, apsw.SQLITE_DBCONFIG_ENABLE_FKEY)
         try:
-            for switch in switches:
-                self._connection.config(switch, 0)
+            self._check_rows(False)
             yield
         finally:
-            for switch in switches:
-                self._connection.config(switch, 1)
+            self._check_rows(True)
 
     @contextmanager
     def read(self) -> Iterator[None]:
@@ -157,6 +155,11 @@ class Database:
         finally:
             self._lock.release()
 
+    def changes(self) -> tuple[int, int]:
+        """Return a value that differs after every change of the state, by another connection or by this one."""
+        with self._lock:
+            return int(self._connection.pragma("data_version")), self._connection.total_changes()
+
     def checkpoint(self) -> None:
         """Copy the write-ahead log into the file, as far as no other connection still needs it."""
         self.rows("PRAGMA wal_checkpoint(PASSIVE)")
@@ -192,6 +195,11 @@ class Database:
         """Close the connection."""
         with self._lock:
             self._connection.close()
+
+    def _check_rows(self, checked: bool) -> None:
+        for switch in (apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, apsw.SQLITE_DBCONFIG_ENABLE_FKEY):
+            self._connection.config(switch, int(checked))
+        self._connection.pragma("ignore_check_constraints", not checked)
 
     def _sync_commits(self, *, durable: bool) -> None:
         """Let the next commits sync the log of the state, or not; without WAL all must, for the file may be damaged."""

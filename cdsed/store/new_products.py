@@ -42,8 +42,8 @@ def add(db: Database, clock: Clock, head: ListingHead, lines: Sequence[Named]) -
             layout=head.layout,
             choice=choice.to_json() if choice else None,
         )
-        first = db.value(_SQL.first, rows=rows)
+        first = db.value(_SQL.first, products=len(lines))
         db.rows(_SQL.want, lines=numbers, listing=head.id, first=first)
-        db.rows(_SQL.tell, rows=rows, first=first, at=at)
-        db.rows(_SQL.tally, rows=rows, listing=head.id)
+        db.rows(_SQL.tell, lines=numbers, first=first, at=at)
+        db.rows(_SQL.tally, products=len(lines), listing=head.id)
         db.rows(_SQL.join_backlog, listing=head.id, first=first)

@@ -56,6 +56,8 @@ class Lines:
         self._db = db
         self._clock = clock
         self._presence = presence
+        self._asked: tuple[tuple[int, int], set[str]] | None = None
+        self._known_of_asked: set[str] = set()
 
     def places(self, head: ListingHead, lines: Sequence[ListingLine]) -> dict[str, PresenceCheck]:
         """Look for the products that are not under way.
@@ -71,7 +73,7 @@ class Lines:
         batch = _Batch()
         new: list[Named] = []
         with self._db.write():
-            named = new_products.known(self._db, {line.safename for line in lines if isinstance(line, Named)})
+            named = self._known(_names(lines))
             for line in lines:
                 match line:
                     case Named() if line.safename not in named and _is_to_queue(head, line, places):
@@ -91,14 +93,21 @@ class Lines:
             listings.count(self._db, head.id, items_taken, batch.counts, batch.remarks)
             cancelling.cancel_rest(self._db, self._clock, head.id)
 
+    def _known(self, names: set[str]) -> set[str]:
+        """Return those of the names that products have; asked twice, the state is read again only if it has changed."""
+        asked = self._db.changes(), names
+        if asked != self._asked:
+            self._asked, self._known_of_asked = asked, new_products.known(self._db, names)
+        return set(self._known_of_asked)
+
     def _queue(self, head: ListingHead, new: Sequence[Named], batch: _Batch) -> None:
         new_products.add(self._db, self._clock, head, new)
         batch.counted[LineVerdict.ACCEPTED.value] += len(new)
 
     def _places(self, head: ListingHead, lines: Sequence[ListingLine]) -> Iterator[tuple[str, PresenceCheck]]:
         outputdir, choice = Path(head.outputdir) if head.outputdir else None, head.choice
-        names = {line.safename for line in lines if isinstance(line, Named)}
-        named = new_products.known(self._db, names)
+        names = _names(lines)
+        named = self._known(names)
         absent = self._presence.surely_absent(names - named, outputdir, choice) if head.layout is None else frozenset()
         for line in lines:
             if not isinstance(line, Named) or line.safename in absent or line.known_name is None:
@@ -177,6 +186,10 @@ class Lines:
     def _found_again(self, known: Product, found: Path, *, in_part: bool) -> None:
         if known.state not in SUCCEEDED or known.path != str(found) or known.partial != in_part:
             products.found_present(self._db, self._clock, known.id, str(found), partial=in_part)
+
+
+def _names(lines: Sequence[ListingLine]) -> set[str]:
+    return {line.safename for line in lines if isinstance(line, Named)}
 
 
 def _is_to_queue(head: ListingHead, line: Named, places: Mapping[str, PresenceCheck]) -> bool:

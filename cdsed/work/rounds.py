@@ -1,6 +1,7 @@
 """Split the work of intake: several small listings, or some lines of a long one, at a time."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from cdsed.clock import Clock
 from cdsed.inbox.scan import DroppedFile
@@ -47,11 +48,9 @@ def batches(lines: Iterator[ListingLine], size: BatchSize) -> Iterator[tuple[lis
     iterator of list and bool
         Lines, and whether they are the last ones.
     """
-    batch: list[ListingLine] = []
-    for line in lines:
-        if len(batch) >= size.lines and line.line != batch[-1].line:
-            yield batch, False
-            batch = []
-        batch.append(line)
-    if batch:
-        yield batch, True
+    ahead = next(lines, None)
+    while ahead is not None:
+        batch = [ahead, *islice(lines, size.lines - 1)]
+        while (ahead := next(lines, None)) is not None and ahead.line == batch[-1].line:
+            batch.append(ahead)
+        yield batch, ahead is None

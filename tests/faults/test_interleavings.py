@@ -6,6 +6,7 @@ Each step is cdsed's own code on a real state, real disks and a real sandbox. Th
 import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from cdsed.model.product_state import Product, State
 from cdsed.process.lock import is_free
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import leases, listings, pieces, processes, products
+from cdsed.store.database import join_state
 from cdsed.store.move import Move
 from cdsed.store.products import Found
 from cdsed.work.finish import finish_next
@@ -180,6 +182,17 @@ def test_a_product_published_while_a_listing_that_wants_it_elsewhere_is_taken_is
     lines.enter(second, 1, named, places)
     assert listings.get(worker_lab.db, second.id).counts == Counts(already_present=1)
     assert products.get(worker_lab.db, number).path == path
+
+
+def test_a_product_that_is_named_while_a_listing_of_it_is_taken_is_entered_once(worker_lab, tmp_path):
+    listing = head(worker_lab, "l.txt", str(tmp_path))
+    lines = Lines(worker_lab.db, SYSTEM_CLOCK, worker_lab.context.disks.presence)
+    named = [Named(1, NAMES[0]), Named(2, NAMES[1])]
+    places = lines.places(listing, named)
+    with closing(join_state(worker_lab.context.settings.state_dir)) as another:
+        products.add(another, SYSTEM_CLOCK, listing.request(named[0]))
+    lines.enter(listing, 2, named, places)
+    assert listings.get(worker_lab.db, listing.id).counts == Counts(accepted=1, known=1)
 
 
 def head(lab: DownloadLab, name: str, outputdir: str) -> ListingHead:

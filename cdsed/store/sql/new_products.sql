@@ -15,22 +15,23 @@ SELECT iif(type = 'text', value, value ->> 0), 'queued', :account_group, :priori
 FROM json_each(:rows)
 
 -- name: first
-SELECT max(id) - json_array_length(:rows) + 1 FROM product
+SELECT max(id) - :products + 1 FROM product
 
 -- name: want
 INSERT OR ROLLBACK INTO want (listing, product, line) SELECT :listing, :first + key, value FROM json_each(:lines)
 
 -- name: tell
 INSERT OR ROLLBACK INTO event (product, at, target, attempts)
-SELECT :first + key, :at, 'queued', 0 FROM json_each(:rows)
+SELECT :first + key, :at, 'queued', 0 FROM json_each(:lines)
 
 -- name: tally
 INSERT INTO tally (listing, state, products, size_bytes)
-SELECT value, 'queued', json_array_length(:rows), 0 FROM json_each(json_array(0, :listing)) WHERE true
+SELECT value, 'queued', :products, 0 FROM json_each(json_array(0, :listing)) WHERE true
 ON CONFLICT (listing, state) DO UPDATE SET products = products + excluded.products
 
 -- name: join_backlog
 INSERT INTO backlog (listing, kind, products, sized, size_bytes)
-SELECT listing.value, kind, count(*), 0, 0 FROM json_each(json_array(0, :listing)) AS listing CROSS JOIN product
-WHERE product.id >= :first GROUP BY listing.value, kind
+SELECT listing.value, kind, products, 0, 0
+FROM (SELECT kind, count(*) AS products FROM product WHERE id >= :first GROUP BY kind)
+CROSS JOIN json_each(json_array(0, :listing)) AS listing WHERE true
 ON CONFLICT (listing, kind) DO UPDATE SET products = products + excluded.products

@@ -76,6 +76,7 @@ def _state_after(state, way, taken):
             clock.pass_s(1)
         assert _miscounted(db) == []
         assert db.dangling() == []
+        assert db.problems() == []  # also checks the values, which were entered unchecked
         return {table: db.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in _TABLES}
 
 
@@ -111,6 +112,8 @@ def test_a_failure_among_them_takes_back_the_whole_transaction_and_triggers_work
     assert _miscounted(lab.db) == []
     with pytest.raises(apsw.ConstraintError):
         lab.db.rows("INSERT INTO want (listing, product, line) VALUES (:listing, 4711, 1)", listing=head.id)
+    with pytest.raises(apsw.ConstraintError):
+        lab.db.rows("UPDATE product SET planned = 2")
 
 
 def test_the_choice_of_a_listing_is_that_of_its_new_products(lab: StateLab):
