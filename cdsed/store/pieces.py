@@ -17,7 +17,6 @@ from cdsed.store.queries import Queries
 _SQL = Queries("pieces")
 
 _PLAN_REQUESTS = 2  # the list of a product, and the head of one that is a single file
-_QUICK_PIECES = 8
 _UNKNOWN_PACING = cutting.Pacing()
 _POSTPONED_FROM = 3
 _LOST = ""  # instead of the digest of a bad copy: bytes had arrived, and the disk has lost them
@@ -54,7 +53,7 @@ def next_work(
             db.rows(_SQL.works_on, requests=requests, **at)
             return Work(products.claim_ready(db, clock, chosen["id"], process), (), requests)
         most = min(cutting.BATCH_PIECES, allowed.requests)
-        rows = _open_pieces(db, clock, chosen["id"], most, allowed.usage.requests_per_minute)
+        rows = db.rows(_SQL.open_pieces, product=chosen["id"], now_s=clock.boot_s(), most=most)
         batch = cutting.batch(db, lease.group, rows, allowed.usage.handout_bytes, pacing, may_cut=plenty)
         pieces = tuple(map(_piece, batch))
         if not pieces:
@@ -62,18 +61,6 @@ def next_work(
         db.rows(_SQL.works_on, requests=len(pieces), **at)
         db.rows(_SQL.hold, fence=lease.fence, ids=json.dumps([piece.id for piece in pieces]))
         return Work(products.get(db, chosen["id"]), pieces, len(pieces))
-
-
-def _open_pieces(db: Database, clock: Clock, product: int, most: int, requests_per_minute: int) -> list[Row]:
-    """Return open pieces of a product, those to take first at the beginning.
-
-    Requests beyond a minute have to wait until the first ones are a minute old, as they are counted. So the first ones
-    are sent quickly, for small objects in small batches: as many as have to wait.
-    """
-    small_first = db.value(_SQL.outlasts_minute, product=product, requests_per_minute=requests_per_minute)
-    if small_first:
-        most = min(most, _QUICK_PIECES)
-    return db.rows(_SQL.open_pieces, product=product, now_s=clock.boot_s(), most=most, small_first=small_first)
 
 
 def _chosen(db: Database, clock: Clock, lease: Lease, process: int) -> Row | None:

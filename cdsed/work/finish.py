@@ -30,8 +30,6 @@ from cdsed.work.destination import Destination
 _log = logging.getLogger(__name__)
 
 _REMARKS_SHOWN = 3
-#: A place that was checked so recently need not be checked again.
-_CHECKED_FOR_S = 0.1
 #: After so many copies of one object in a row that differ from its ETag, the product is charged.
 _DAMAGED_MAX = 6
 #: Corrupt products kept beside each destination. Older ones are removed, so that quarantine cannot fill the disk.
@@ -75,7 +73,7 @@ def _try_finish(context: WorkerContext, product: Product) -> bool:
 
 
 def _finish(context: WorkerContext, product: Product) -> None:
-    place, checked_s = Destination(context.disks, product), context.store.clock.boot_s()
+    place = Destination(context.disks, product)
     kept = place.check()
     folder, destination = Path(product.staging or ""), Path(product.destination or "")
     objects = pieces.objects(context.store.db, product.id)
@@ -109,8 +107,7 @@ def _finish(context: WorkerContext, product: Product) -> None:
         ours = kept and present == final and is_published(final, sizes, single=single is not None)
         _record(context, product, present, State.DONE if ours else State.ALREADY_PRESENT)
         return
-    if context.store.clock.boot_s() - checked_s >= _CHECKED_FOR_S:  # verification may take long
-        place.check()
+    place.check()  # verification may have taken long
     context.store.db.sync()  # else the next start would not know the published product as its own
     with on_disk(str(final)):
         if product.layout is not None:

@@ -68,19 +68,15 @@ SELECT state <> 'downloading' OR held = 1 OR cancels = 1
        OR EXISTS (SELECT 1 FROM pause WHERE kind = 'disk' AND name = destination)
 FROM product WHERE id = :product
 
--- Whether a product needs more requests than its account may send in a minute.
--- name: outlasts_minute
-SELECT EXISTS (SELECT 1 FROM piece WHERE product = :product AND done_bytes < size_bytes LIMIT 1 OFFSET :requests_per_minute)
-
 -- First the object of which most is open behind the piece. So large objects arrive side by side, several processes digest
--- them, and small ones fill the gaps at the end. With :small_first it is the other way round.
+-- them, and small ones fill the gaps at the end.
 -- name: open_pieces
 SELECT piece.id, piece.object, piece.first_byte, piece.size_bytes, max(piece.done_bytes, piece.written_bytes) AS done_bytes, piece.transient_failures,
        object.key, object.path, object.etag, object.size_bytes AS object_bytes
 FROM piece JOIN object ON object.id = piece.object
 WHERE piece.product = :product AND piece.done_bytes < piece.size_bytes AND piece.fence IS NULL
   AND piece.due_s <= :now_s
-ORDER BY (object.size_bytes - piece.first_byte) * iif(:small_first, -1, 1) DESC, piece.object LIMIT :most
+ORDER BY object.size_bytes - piece.first_byte DESC, piece.object LIMIT :most
 
 -- Claims the requests for it, too, instead of those that were claimed before.
 -- name: works_on

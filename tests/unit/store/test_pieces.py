@@ -128,16 +128,6 @@ def test_large_objects_arrive_side_by_side_so_that_several_processes_digest_them
     assert paths == ["larger", *("large", "larger") * 4, "small"]
 
 
-def test_what_needs_more_requests_than_a_minute_has_begins_with_as_many_small_objects(lab):
-    lab.accounts("a", requests_per_minute=10)
-    lab.planned("A", tuple(range(1000, 1014)))
-    lease, sizes = lab.lease("a"), []
-    while (work := next_work(lab, lease)) is not None:
-        sizes += [piece.size_bytes for piece in work.pieces]
-        pieces.finish(lab.db, lease, dict.fromkeys(work.pieces, Digests()))
-    assert sizes == [1000, 1001, 1002, 1003, *range(1013, 1003, -1)]
-
-
 def test_the_last_small_pieces_are_dealt_out_to_all_sessions(one):
     one.accounts("a")
     one.planned("A", (_MIB // 4,) * 32)
