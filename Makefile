@@ -83,7 +83,7 @@ screenshots: $(VENV)/.tests-installed ## Write docs/pictures/ from a sandbox run
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 lock: $(VENV)/.tests-installed ## Resolve the versions of the lock files again (needs uv and the index; minutes)
-	$(LOCK) --extra sandbox --extra web --extra stac pyproject.toml --output-file requirements.lock
+	$(LOCK) --extra sandbox --extra web --extra stac --extra dask pyproject.toml --output-file requirements.lock
 	$(LOCK) --constraint requirements.lock --group build --output-file requirements-build.lock
 	$(LOCK) --constraint requirements.lock --constraint requirements-build.lock --group test --output-file requirements-test.lock
 	$(BIN)/python -m tests.packaging.lock

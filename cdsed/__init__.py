@@ -14,6 +14,8 @@ account, group
 session, lease
     The right to hold exactly one connection to CDSE on one account; a session that a worker holds,
     with a *fence* number that only grows.
+head, holder
+    The daemon's machine; a process, perhaps on another machine, that has the connection of one session.
 piece
     One ranged GET of one object: the unit of transfer.
 pre-spool, spool, archive
@@ -26,7 +28,7 @@ attempt, fault domain
 
 Packages, and the direction of imports
 --------------------------------------
-``cli``, ``compat``, ``api``, ``foreground``, ``daemon``, ``roles`` -> ``view``, ``work``, ``schedule`` ->
+``cli``, ``compat``, ``api``, ``foreground``, ``daemon``, ``roles`` -> ``view``, ``engine``, ``schedule`` -> ``work`` ->
 ``credentials`` -> ``store``, ``local``, ``inbox``, ``catalogue``, ``transfer`` -> ``model``, ``config`` ->
 ``errors``, ``clock``, ``frozen``, ``log``.
 ``process`` (supervision) and ``sandbox`` (a CDSE on loopback) stand apart. ``tests/architecture`` checks this.

@@ -127,7 +127,8 @@ def _run(settings: Settings, options: _RunOptions) -> ExitCode:
 
 def child_specs(settings: Settings, accounts: Accounts, config: Path) -> list[ChildSpec]:
     """Return the workers that a daemon with these settings and accounts keeps running."""
-    names = ["intake", "resolve", *(f"download-{n}" for n in range(1, settings.transfer.processes + 1))]
+    processes = settings.engine.download_processes(settings.transfer.processes)
+    names = ["intake", "resolve", *(f"download-{n}" for n in range(1, processes + 1))]
     if is_wanted(settings, accounts):
         names.append("keys")
     optional = (("queries", settings.queries), ("hooks", settings.hooks), ("web", settings.web.listen))

@@ -12,6 +12,8 @@ import math
 import os
 import time
 from contextlib import ExitStack, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,12 +33,14 @@ from cdsed.store.breakers import BreakerPolicy
 from cdsed.work.worker import Worker, registered
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from cdsed.catalogue.client import Catalogue
+    from cdsed.engine.head import Head
     from cdsed.model.catalogue_entry import Facts
     from cdsed.work.context import WorkerContext, WorkSignal
     from cdsed.work.intake import Intake
+    from cdsed.work.session_pool import SessionPool
 
 _log = logging.getLogger(__name__)
 
@@ -62,15 +66,15 @@ def import_work() -> None:
 
 def run_role(role: str, name: str, config: Path) -> ExitCode:
     """Run one worker process until it has to stop; ``cdsed role`` calls this."""
-    body = {
+    bodies: dict[str, Callable[[Worker], None]] = {
         "intake": _intake,
         "resolve": _resolve,
-        "download": _download,
+        "download": partial(_download, config),
         "keys": _keys,
         "queries": _queries,
         "hooks": _hooks,
         "web": _web,
-    }[role]
+    }
 
     def work(control: WorkerControl) -> None:
         forbid_core_dumps()
@@ -79,7 +83,7 @@ def run_role(role: str, name: str, config: Path) -> ExitCode:
         log.setup(name, settings.log_level, settings.log_format)
         accounts = Accounts({}) if role == "web" else load_accounts(settings, os.environ)  # the page holds no secret
         with registered(name, settings, accounts, control) as worker:
-            body(worker)
+            bodies[role](worker)
 
     return run_worker(name, work)
 
@@ -184,20 +188,28 @@ class _LateCatalogue:
         return self._catalogue.look_up(names)
 
 
-def _download(worker: Worker) -> None:
+def _download(config: Path, worker: Worker) -> None:
     from cdsed.work.context import WorkSignal
     from cdsed.work.session_pool import SessionPool
 
-    settings, stop = worker.settings, worker.control.stop
-    context = _worker_context(worker, WorkSignal())
-    pool = SessionPool(
-        context,
-        math.ceil(sum(group.sessions for group in worker.accounts.groups.values()) / settings.transfer.processes),
-    )
-    worker.control.ready()
-    heartbeat_s = 0.0
+    settings = worker.settings
+    sessions = sum(group.sessions for group in worker.accounts.groups.values())
+    processes = settings.engine.download_processes(settings.transfer.processes)
+    with ExitStack() as stack:
+        context, head = _worker_context(worker, WorkSignal()), None
+        if settings.engine.kind == "dask":
+            head = stack.enter_context(_head(worker, config, context, sessions))
+            context = replace(context, transfer=replace(context.transfer, broker=head.broker))
+        pool = SessionPool(context, math.ceil(sessions / processes))
+        worker.control.ready()
+        _look_after(worker, context, pool, lambda: head is None or head.alive)
+
+
+def _look_after(worker: Worker, context: "WorkerContext", pool: "SessionPool", connected: "Callable[[], bool]") -> None:
+    """Look after the threads of a download process until it must stop."""
+    stop, heartbeat_s = worker.control.stop, 0.0
     try:
-        while not stop.is_set() and pool.whole:
+        while not stop.is_set() and pool.whole and connected():
             changed = worker.changes.wait(max(0.0, heartbeat_s - time.monotonic()))
             rest_s = worker.rest_s()
             context.work_signal.note_rest(at_rest=rest_s > 0)  # before threads look, and wait again
@@ -213,6 +225,17 @@ def _download(worker: Worker) -> None:
         pool.leave()
         for at_hand in worker.outgrew:
             processes.outgrew(worker.db, worker.clock, worker.name, at_hand)
+
+
+def _head(worker: Worker, config: Path, context: "WorkerContext", sessions: int) -> "Head":
+    """Return what gives the connections to holders; only it loads Dask."""
+    from cdsed.engine.head import Head
+    from cdsed.store.state_id import state_id
+    from cdsed.work.flock_broker import FlockBroker
+
+    local = context.transfer.broker
+    assert isinstance(local, FlockBroker), "`_worker_context` makes it"
+    return Head(local, config, state_id(worker.settings.state_dir), sessions, context.work_signal.notify)
 
 
 def _worker_context(worker: Worker, work_signal: "WorkSignal") -> "WorkerContext":

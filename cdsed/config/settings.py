@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from cdsed.config.engine_settings import EngineSettings
 from cdsed.config.event_hooks import EventHook
 from cdsed.config.groups import GroupSettings
 from cdsed.config.instance import MAIN
@@ -259,6 +260,7 @@ class Settings(Section):
     disk: DiskSettings = section_of_defaults()
     catalogue: CatalogueSettings = section_of_defaults()
     process: ProcessSettings = section_of_defaults()
+    engine: EngineSettings = section_of_defaults()
     time_zone: ZoneName | None = Field(
         default=None, description="time zone of limits and pauses, such as Europe/Paris; null: that of this machine"
     )

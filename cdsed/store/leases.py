@@ -144,8 +144,26 @@ def take(db: Database, clock: Clock, session: FreeSession, process: int) -> Leas
         return None if taken is None else Lease(session.account, session.slot, now.group, fence)
 
 
-def release(db: Database, clock: Clock, lease: Lease, *, cooldown_s: float) -> None:
-    """End a lease whose connection is closed; the session can be leased again after `cooldown_s`."""
+def hold(db: Database, clock: Clock, lease: Lease, hold_s: float) -> bool:
+    """Keep a session for `hold_s` from now on, whatever happens to its holder; return whether the lease is valid.
+
+    Call it before a connection on another machine is allowed to be open for a part of that time. It outlives this
+    process, a reboot and a power cut.
+    """
+    at = {"account": lease.account, "slot": lease.slot, "fence": lease.fence}
+    # After a reboot the time begins again, so only the first one has to be on the disk.
+    with db.write(durable=not db.value(_SQL.is_held, **at)):
+        return db.value(_SQL.hold, now_s=clock.boot_s(), hold_s=hold_s, **at) is not None
+
+
+def release(db: Database, clock: Clock, lease: Lease, *, cooldown_s: float, closed: bool = True) -> None:
+    """End a lease; the session can be leased again after `cooldown_s`.
+
+    Parameters
+    ----------
+    closed
+        Whether its connection is known to be closed. If not, the session is kept as long as `hold` said.
+    """
     with db.write(durable=False):
         db.rows(_SQL.release_pieces, fence=lease.fence)
         db.rows(
@@ -154,6 +172,7 @@ def release(db: Database, clock: Clock, lease: Lease, *, cooldown_s: float) -> N
             slot=lease.slot,
             fence=lease.fence,
             rest_until_s=clock.boot_s() + cooldown_s,
+            closed=closed,
         )
 
 

@@ -68,12 +68,12 @@ def daemon_started(db: Database, clock: Clock, *, version: str, once: bool) -> N
                 _SQL.reset_pieces_due,
                 _SQL.reset_written,
                 _SQL.reset_breakers,
-                _SQL.reset_rests,
                 _SQL.reset_throttles,
                 _SQL.reset_steps,
                 _SQL.reset_received,
             ):
                 db.rows(reset)
+            db.rows(_SQL.reset_rests, now_s=clock.boot_s())
         db.rows(
             _SQL.daemon_started,
             pid=os.getpid(),

@@ -64,8 +64,8 @@ class Transport(Counted, Protocol):
     def other_folder_works(self, location: S3Location) -> bool:
         """Tell whether a product of another top folder arrives; see `cdsed.transfer.other_product`."""
 
-    def close(self) -> None:
-        """Close the connection; only then may its session be given back."""
+    def close(self) -> bool:
+        """Close the connection; return whether it is known to be closed: only then may its session be used again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +111,10 @@ class LocalTransport:
         """As `Transport`."""
         return other_folder_works(self._context(location.bucket), location, self.watch)
 
-    def close(self) -> None:
+    def close(self) -> bool:
         """As `Transport`."""
         self.connection.close()
+        return True
 
     def _context(self, bucket: str, held: HeldStaging | None = None) -> FetchContext:
         return FetchContext(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from cdsed.errors import Stopped
 from cdsed.model.objects import Lease
 from cdsed.store import leases, quota_usage
-from cdsed.transfer.connection import Connection
+from cdsed.transfer.lease_broker import Claimant
 from cdsed.work.context import StoreContext
 
 _LOOK_EVERY_S = 0.5
@@ -37,7 +37,7 @@ class RequestClaims:
         """Take over what was claimed together with the work; the rest of an earlier claim is given up."""
         self._left = requests
 
-    def claim(self, connection: Connection) -> None:
+    def claim(self, connection: Claimant) -> None:
         """Take one request; wait, with the connection closed, while the account has used up its quota of the minute.
 
         Work in progress continues when the next request is free. If it were released instead, a product that needs

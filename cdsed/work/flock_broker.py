@@ -12,7 +12,10 @@ from cdsed.model.objects import Lease, ResumePoint
 from cdsed.process.lock import KernelLock
 from cdsed.store import leases, products
 from cdsed.store.leases import FreeSession
-from cdsed.transfer.connection import Credentials
+from cdsed.transfer.bandwidth import Pace
+from cdsed.transfer.connection import Connection, Credentials
+from cdsed.transfer.lease_broker import SessionTools
+from cdsed.transfer.transport import LocalTransport
 from cdsed.work.context import StoreContext
 from cdsed.work.sharing import SharedAccounts
 
@@ -28,15 +31,18 @@ class FlockGrant:
     account: Account
     keys: S3Keys
 
-    @property
-    def credentials(self) -> Credentials:
-        """The keys to sign requests with."""
-        return Credentials(self.keys.access_key, self.keys.secret_key)
-
-    @property
-    def bandwidth_bytes_per_s(self) -> int | None:
-        """The limit that the accounts file sets for each connection."""
-        return self.account.bandwidth_bytes_per_s
+    def transport(self, tools: SessionTools) -> LocalTransport:
+        """Return a connection in this process."""
+        credentials = Credentials(self.keys.access_key, self.keys.secret_key)
+        return LocalTransport(
+            connection=Connection(tools.endpoint, credentials, tools.claim),
+            account=self.lease.account,
+            buffer=tools.buffer,
+            pace=Pace(tools.budget, self.lease.account, self.account.bandwidth_bytes_per_s),
+            checkpoint_every_s=tools.checkpoint_every_s,
+            stop=tools.stop,
+            watch=tools.watch,
+        )
 
     def is_valid(self) -> bool:
         """Tell whether the lease is valid, its account may be used, and its keys are still the current ones."""
@@ -54,11 +60,11 @@ class FlockGrant:
         except OSError as error:  # the disk of the state fails: not charged to a product
             raise StateError(f"{self.lock.path} cannot be written: {error.strerror}") from error
 
-    def release(self, *, used: bool) -> None:
-        """End the lease, then release its locks."""
+    def release(self, *, used: bool, closed: bool = True) -> None:
+        """End the lease, then release its locks; `closed` as for `leases.release`."""
         store = self.broker.store
         cooldown_s = self.broker.settings.transfer.session_cooldown_s if used else 0.0
-        leases.release(store.db, store.clock, self.lease, cooldown_s=cooldown_s)
+        leases.release(store.db, store.clock, self.lease, cooldown_s=cooldown_s, closed=closed)
         self.shared.release()
         self.lock.release()
 

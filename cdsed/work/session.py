@@ -17,11 +17,8 @@ from cdsed.model.product_state import Product
 from cdsed.model.quota import THROTTLE_CODES
 from cdsed.store import breakers, leases, pieces, products
 from cdsed.store.cutting import Pacing
-from cdsed.transfer.bandwidth import Pace
-from cdsed.transfer.connection import Connection
 from cdsed.transfer.fetch import BUFFER_BYTES
-from cdsed.transfer.lease_broker import Grant
-from cdsed.transfer.transport import LocalTransport, Transport
+from cdsed.transfer.lease_broker import Grant, SessionTools
 from cdsed.work import works_again, zipped
 from cdsed.work.boundary import bounded
 from cdsed.work.claims import RequestClaims
@@ -73,15 +70,12 @@ class _DownloadSession:
         self._lease = grant.lease
         self._buffer = buffer
         self._claims = RequestClaims(context.store, self._lease, context.stop)
-        count_every_s = context.settings.transfer.checkpoint_every_s
-        self._transport: Transport = LocalTransport(
-            connection=Connection(context.transfer.endpoint, grant.credentials, self._claims.claim),
-            account=self._lease.account,
-            buffer=buffer,
-            pace=Pace(context.transfer.budget, self._lease.account, grant.bandwidth_bytes_per_s),
-            checkpoint_every_s=count_every_s,
-            stop=context.stop,
-            watch=context.transfer.stall_detector.watch,
+        count_every_s, transfer = context.settings.transfer.checkpoint_every_s, context.transfer
+        self._transport = grant.transport(
+            SessionTools(
+                *(transfer.endpoint, self._claims.claim, buffer, transfer.budget, count_every_s),
+                *(context.stop, transfer.stall_detector.watch),
+            )
         )
         self._traffic = Traffic(context.store, self._lease, self._transport, count_every_s)
         self._claims.finish = self._traffic.count
@@ -190,7 +184,9 @@ class _DownloadSession:
     def _fetch_zipped(self, product: Product) -> bool:
         """Fetch a product as a zip; the session's one connection is to the zipper meanwhile."""
         context = self._context
-        self._transport.close()
+        if not self._transport.close():
+            lost = Stopped("the connection of its session is not known to be closed")
+            return context.outcome.of_product(lost, self._lease, product)
         try:
             zipped.fetch(context, self._lease, self._claims, product, self._buffer)
         except TransferError as error:

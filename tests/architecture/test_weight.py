@@ -106,3 +106,9 @@ def test_the_bar_of_a_download_is_loaded_when_it_is_shown_and_an_export_loads_wh
 def test_looking_names_up_and_matching_them_loads_no_geopandas():
     modules = loaded("import cdsed.cli.resolve, cdsed.cli.match, cdsed.catalogue.client, cdsed.catalogue.counterparts")
     assert not modules & {"pandas", "geopandas", "shapely", "numpy", "pyarrow"}
+
+
+def test_dask_is_loaded_only_where_the_settings_ask_for_it():
+    for code in ("import cdsed.daemon, cdsed.roles; cdsed.roles.import_work()", "import cdsed.engine.holder"):
+        assert not loaded(code) & {"dask", "distributed", "tornado"}
+    assert {"dask", "distributed"} <= loaded("import cdsed.engine.head")

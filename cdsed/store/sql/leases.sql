@@ -63,16 +63,28 @@ DELETE FROM throttle
 UPDATE fence SET value = value + 1 WHERE id = 1 RETURNING value
 
 -- name: take
-UPDATE session SET process = :process, fence = :fence, since_at = :at, leased_s = :now_s, login = :login, requests = 1
+UPDATE session SET process = :process, fence = :fence, since_at = :at, leased_s = :now_s, login = :login, requests = 1,
+    hold_s = 0
 WHERE account = :account AND slot = :slot AND process IS NULL AND enabled = 1 AND rest_until_s <= :now_s
 RETURNING fence
 
 -- name: release_pieces
 UPDATE piece SET fence = NULL WHERE fence = :fence
 
+-- Its connection may be on another machine, and open for so long without any news of it.
+-- name: hold
+UPDATE session SET rest_until_s = :now_s + :hold_s, hold_s = :hold_s
+WHERE account = :account AND slot = :slot AND fence = :fence
+RETURNING fence
+
+-- name: is_held
+SELECT 1 FROM session WHERE account = :account AND slot = :slot AND fence = :fence AND hold_s > 0
+
+-- A connection that is not known to be closed keeps its session for as long as it may be open.
 -- name: release
 UPDATE session SET process = NULL, fence = NULL, since_at = NULL, requests = 0, waits_for = NULL, product = NULL,
-    received_bytes = 0, rest_until_s = :rest_until_s
+    received_bytes = 0, rest_until_s = iif(:closed, :rest_until_s, max(rest_until_s, :rest_until_s)),
+    hold_s = iif(:closed, 0, hold_s)
 WHERE account = :account AND slot = :slot AND fence = :fence
 
 -- name: held

@@ -53,9 +53,10 @@ INSERT INTO traffic_step (account, step, requests, bytes)
 SELECT account, :step, sum(requests), 0 FROM session WHERE process = :id GROUP BY account
 ON CONFLICT (account, step) DO UPDATE SET requests = requests + excluded.requests
 
+-- A connection on another machine may outlive the worker.
 -- name: release_sessions
 UPDATE session SET process = NULL, fence = NULL, since_at = NULL, requests = 0, waits_for = NULL, product = NULL,
-    received_bytes = 0, rest_until_s = :rest_until_s
+    received_bytes = 0, rest_until_s = max(rest_until_s, :rest_until_s)
 WHERE process = :id
 
 -- name: release_objects
@@ -102,7 +103,7 @@ UPDATE piece SET written_bytes = 0 WHERE written_bytes > 0
 UPDATE breaker SET until_s = 0
 
 -- name: reset_rests
-UPDATE session SET rest_until_s = 0
+UPDATE session SET rest_until_s = iif(hold_s > 0, :now_s + hold_s, 0)
 
 -- name: reset_throttles
 UPDATE throttle SET since_s = 0, grows_s = min(grows_s, 0)

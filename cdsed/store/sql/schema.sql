@@ -57,6 +57,7 @@ CREATE TABLE session (                                  -- the right to one conn
     waits_for TEXT CHECK (waits_for = 'requests'),  -- while leased; NULL: for no quota
     product INTEGER REFERENCES product (id),  -- that it plans or fetches
     received_bytes INTEGER NOT NULL DEFAULT 0,  -- of this product, by this lease
+    hold_s REAL NOT NULL DEFAULT 0,  -- how long a connection on another machine may outlive news
     PRIMARY KEY (account, slot),
     CHECK ((process IS NULL) = (fence IS NULL))
 ) STRICT, WITHOUT ROWID;

@@ -409,3 +409,25 @@ def test_a_pattern_of_ignored_names_that_takes_nothing_or_everything_is_refused(
 def test_a_name_that_no_bucket_has_is_refused(tmp_path, bucket):
     with pytest.raises(ConfigError, match="should be the name of a bucket"):
         load_settings(write(tmp_path, f"services: {{s3_bucket: '{bucket}'}}\n"), {})
+
+
+@pytest.mark.parametrize(
+    ("engine", "said"),
+    [
+        ("scheduler: tcp://10.0.0.1:8786", "should be local, or an address of this machine"),
+        ("scheduler: tcp://example.org:8786", "should be local, or an address of this machine"),
+        ("scheduler: tcp://127.0.0.1", "should be local, or an address of this machine"),
+        ("grant_s: 20, renew_every_s: 10", "should be at most a third of grant_s (20)"),
+        ("holders_per_worker: 0", "should be greater than or equal to 1"),
+    ],
+)
+def test_an_engine_that_could_not_keep_its_promises_is_refused(tmp_path, engine, said):
+    [problem] = problems_of(tmp_path, f"engine: {{{engine}}}\n")
+    assert said in problem
+
+
+def test_connections_stay_in_the_daemon_unless_you_ask(tmp_path):
+    engine = load_settings(write(tmp_path, "engine: {scheduler: tcp://localhost:8786}\n"), {}).engine
+    assert engine.kind == "local"
+    assert engine.download_processes(4) == 4
+    assert engine.model_copy(update={"kind": "dask"}).download_processes(4) == 1

@@ -1,0 +1,66 @@
+"""The settings of the engine: which machines hold the connections."""
+
+import importlib.util
+import ipaddress
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, model_validator
+
+from cdsed.config.section import Section
+
+LOCAL_CLUSTER = "local"
+_FORM = "should be local, or an address of this machine such as tcp://127.0.0.1:8786"
+
+
+def _scheduler(text: str) -> str:
+    if text == LOCAL_CLUSTER:
+        return text
+    try:
+        parts = urlsplit(text)
+        local = parts.hostname == "localhost" or ipaddress.ip_address(parts.hostname or "").is_loopback
+        found = parts.scheme == "tcp" and parts.port and parts.netloc and not parts.path
+    except ValueError:
+        raise ValueError(_FORM) from None
+    if not found:
+        raise ValueError(_FORM)
+    if not local:
+        raise ValueError(f"{_FORM}: whoever can connect to another one could run programs as this user")
+    return text
+
+
+class EngineSettings(Section):
+    """Where the connections of sessions are: in the daemon, or in processes that Dask starts."""
+
+    kind: Literal["local", "dask"] = Field(
+        default="local", description="local: the daemon's own processes have the connections; dask: workers of Dask do"
+    )
+    scheduler: Annotated[str, AfterValidator(_scheduler)] = Field(
+        default=LOCAL_CLUSTER,
+        description="address of Dask's scheduler; local: the daemon starts a scheduler and workers on this machine",
+    )
+    grant_s: float = Field(
+        default=30, ge=3, le=600, description="seconds after which a connection is closed without word from the daemon"
+    )
+    renew_every_s: float = Field(default=10, ge=0.5, le=200, description="seconds between two words of a connection")
+    lost_rest_s: float = Field(
+        default=300,
+        ge=0,
+        le=86400,
+        description="further seconds without its connection for a session whose process or machine was lost",
+    )
+    holders_per_worker: int = Field(
+        default=4, strict=True, ge=1, le=100, description="number of connections on one worker of Dask"
+    )
+
+    def download_processes(self, wanted: int) -> int:
+        """Return how many download processes the daemon has: only one speaks with Dask."""
+        return wanted if self.kind == "local" else 1
+
+    @model_validator(mode="after")
+    def _it_can_work(self) -> Self:
+        if 3 * self.renew_every_s > self.grant_s:
+            raise ValueError(f"renew_every_s: should be at most a third of grant_s ({self.grant_s:g})")
+        if self.kind == "dask" and importlib.util.find_spec("distributed") is None:
+            raise ValueError("kind: dask needs more libraries; install cdsed[dask], or leave it at local")
+        return self

@@ -1,0 +1,195 @@
+"""The carrier over Dask: the only module that imports distributed.
+
+One long task on each worker is a pilot. Messages go up by one Queue and down by a Queue for each pilot, as text. Keys
+of accounts are in neither, nor in the arguments of a task. A second run of a task by Dask makes another pilot, whose
+holders have no grant.
+"""
+
+import logging
+import queue
+import threading
+import uuid
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import dask
+from distributed import Client, LocalCluster, Queue, Security, get_client
+
+from cdsed.config.engine_settings import LOCAL_CLUSTER, EngineSettings
+from cdsed.engine.pilot import Pilot, PilotOrder
+from cdsed.errors import MachineError
+
+_log = logging.getLogger(__name__)
+
+_CONNECT_WITHIN_S = 30
+#: So much longer than a message may take: a carrier that does not answer is gone.
+_ANSWER_WITHIN_S = 30
+
+
+class DaskLink:
+    """The head's end; see `cdsed.engine.link.Link`.
+
+    Parameters
+    ----------
+    workers
+        How many to start, if the scheduler is our own.
+    scratch
+        Directory for files of our own workers.
+    order
+        What each pilot does.
+    """
+
+    def __init__(self, settings: EngineSettings, workers: int, scratch: Path, order: PilotOrder) -> None:
+        self._order = order
+        self._head = uuid.uuid4().hex[:16]
+        self._pilots: dict[str, Any] = {}  # the task of each worker, by its address
+        self._down: dict[str, Queue] = {}
+        self._lock = threading.Lock()
+        with ExitStack() as stack:
+            try:
+                self._client = stack.enter_context(_client(settings, workers, scratch, stack))
+                self._up = Queue(f"cdsed-up-{self._head}", client=self._client)
+            except (OSError, ImportError) as error:
+                raise MachineError(f"Dask at {settings.scheduler}: {error}", code="Engine") from error
+            self._inbox = _Inbox(self._up)
+            self._open = stack.pop_all()
+
+    def tend(self) -> None:
+        """As `Link`."""
+        workers = self._client.scheduler_info()["workers"]
+        for address, task in list(self._pilots.items()):
+            if address not in workers or task.status in ("finished", "error", "lost", "cancelled"):
+                _log.info("the pilot on the worker %s has ended (%s)", address, task.status)
+                task.release()
+                del self._pilots[address]
+        for address in workers.keys() - self._pilots.keys():
+            key = f"cdsed-pilot-{uuid.uuid4().hex[:16]}"
+            self._pilots[address] = self._client.submit(
+                run_pilot,
+                *(self._head, self._order.config, self._order.holders),
+                *(self._order.here_every_s, self._order.silent_s),
+                key=key,
+                workers=[address],
+                allow_other_workers=False,
+                pure=False,
+                retries=0,
+            )
+
+    def receive(self, timeout_s: float) -> Sequence[str]:
+        """As `Link`."""
+        return self._inbox.receive(timeout_s)
+
+    def send(self, pilot: str, lines: Sequence[str]) -> None:
+        """As `Link`."""
+        with self._lock:
+            down = self._down.get(pilot)
+            if down is None:
+                down = self._down[pilot] = Queue(_down_name(pilot), client=self._client)
+        _put(down, lines)
+
+    def close(self) -> None:
+        """As `Link`."""
+        self._open.close()
+
+
+class DaskPilotLink:
+    """A pilot's end; see `cdsed.engine.link.PilotLink`."""
+
+    def __init__(self, head: str, pilot: str) -> None:
+        client = get_client()
+        self._up = Queue(f"cdsed-up-{head}", client=client)
+        self._inbox = _Inbox(Queue(_down_name(pilot), client=client))
+
+    def receive(self, timeout_s: float) -> Sequence[str]:
+        """As `PilotLink`."""
+        return self._inbox.receive(timeout_s)
+
+    def send(self, lines: Sequence[str]) -> None:
+        """As `PilotLink`."""
+        _put(self._up, lines)
+
+
+class _Inbox:
+    """Takes messages out of a Queue in a thread of its own: a time-out of the Queue would be an error in Dask's log."""
+
+    def __init__(self, messages: Queue) -> None:
+        self._messages = messages
+        self._taken: queue.SimpleQueue[list[str] | Exception] = queue.SimpleQueue()
+        threading.Thread(target=self._take, name="messages", daemon=True).start()
+
+    def receive(self, timeout_s: float) -> Sequence[str]:
+        """Return the next lines; none after the time-out."""
+        try:
+            taken = self._taken.get(timeout=timeout_s)
+        except queue.Empty:
+            return ()
+        if isinstance(taken, Exception):
+            raise _gone(taken) from taken
+        return taken
+
+    def _take(self) -> None:
+        try:
+            while True:
+                self._taken.put([str(line) for line in self._messages.get()])
+        except Exception as error:  # noqa: BLE001 - distributed raises many kinds; `receive` raises it again
+            self._taken.put(error)
+
+
+def run_pilot(head: str, config: str, holders: int, here_every_s: float, silent_s: float) -> str:
+    """Be a pilot for as long as its head wants one: the only task that cdsed gives to Dask.
+
+    Returns
+    -------
+    str
+        Why it ended.
+    """
+    name = uuid.uuid4().hex[:16]
+    return Pilot(DaskPilotLink(head, name), PilotOrder(config, holders, here_every_s, silent_s), name).run()
+
+
+def _client(settings: EngineSettings, workers: int, scratch: Path, stack: ExitStack) -> Client:
+    """Connect to a scheduler, or start one: with TLS and keys of its own, as other users may reach its port, too."""
+    logging.getLogger("distributed").setLevel(logging.WARNING)
+    dask.config.set(
+        {
+            "distributed.comm.timeouts.connect": f"{_CONNECT_WITHIN_S}s",
+            "distributed.scheduler.http.routes": [],  # no pages of Dask
+            "distributed.worker.http.routes": [],
+        }
+    )
+    if settings.scheduler != LOCAL_CLUSTER:
+        return Client(settings.scheduler, timeout=_CONNECT_WITHIN_S, set_as_default=False)
+    cluster = stack.enter_context(
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            protocol="tls://",
+            security=Security.temporary(),
+            memory_limit=None,
+            scheduler_kwargs={"dashboard": False},
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
+            local_directory=str(scratch),
+            silence_logs=logging.WARNING,
+        )
+    )
+    return Client(cluster, set_as_default=False)
+
+
+def _down_name(pilot: str) -> str:
+    return f"cdsed-down-{pilot}"
+
+
+def _put(messages: Queue, lines: Sequence[str]) -> None:
+    try:
+        messages.put(list(lines), timeout=_ANSWER_WITHIN_S)
+    except Exception as error:
+        raise _gone(error) from error
+
+
+def _gone(error: Exception) -> MachineError:
+    return MachineError(f"Dask carries no messages any more: {type(error).__name__} {error}", code="Engine")

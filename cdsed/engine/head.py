@@ -1,0 +1,80 @@
+"""The head: what a download process has so that holders have its connections."""
+
+import logging
+import math
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from cdsed.config.settings import Settings
+from cdsed.engine.dask_link import DaskLink
+from cdsed.engine.grant_rules import hold_s
+from cdsed.engine.holder_broker import HolderBroker
+from cdsed.engine.pilot import PilotOrder
+from cdsed.engine.seats import Seats
+from cdsed.errors import MachineError
+from cdsed.store import leases
+from cdsed.work.flock_broker import FlockBroker
+
+_log = logging.getLogger(__name__)
+
+_END_WITHIN_S = 5.0
+
+
+class Head:
+    """The seats of all holders, and the thread that answers them. As a context manager it ends both.
+
+    Parameters
+    ----------
+    local
+        Grants the sessions.
+    config
+        The settings file; holders read it, too.
+    state_id
+        The identity of the state, which owns the places of products.
+    sessions
+        How many there are.
+    on_idle
+        Called when a holder has nothing to do.
+    """
+
+    def __init__(
+        self, local: FlockBroker, config: Path, state_id: str, sessions: int, on_idle: Callable[[], None]
+    ) -> None:
+        settings: Settings = local.settings
+        engine, store = settings.engine, local.store
+        order = PilotOrder(str(config), engine.holders_per_worker, engine.renew_every_s, 2 * engine.grant_s)
+        workers = math.ceil(sessions / engine.holders_per_worker)
+        self._link = DaskLink(engine, workers, settings.sessions_dir / "dask", order)
+        hold = partial(leases.hold, store.db, store.clock, hold_s=hold_s(engine.grant_s, engine.lost_rest_s))
+        self._seats = Seats(self._link, engine, store.clock, hold, on_idle)
+        self.broker = HolderBroker(local, self._seats, state_id)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._answer, name="seats", daemon=True)
+
+    @property
+    def alive(self) -> bool:
+        """Whether holders are answered."""
+        return self._thread.is_alive()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join(_END_WITHIN_S)
+        with suppress(MachineError):
+            self._seats.end()
+
+    def _answer(self) -> None:
+        try:
+            self._seats.run(self._stop)
+        except MachineError as error:
+            _log.error("%s", error)

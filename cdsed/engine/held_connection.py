@@ -1,0 +1,229 @@
+"""The connection of a holder, and the thread that does the tasks of the head over it."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from cdsed.config.accounts import S3Keys
+from cdsed.config.settings import Settings
+from cdsed.engine.carried_errors import carried
+from cdsed.engine.orders import (
+    Answer,
+    CloseTask,
+    FetchTask,
+    KeyWorksTask,
+    ListTask,
+    OtherFolderTask,
+    OtherProductTask,
+    Sent,
+    SyncTask,
+    TaskOrder,
+)
+from cdsed.engine.wire import Ask, Granted, Mark, MayAsk, Result, Stop, Task, UpMessage
+from cdsed.errors import MachineError, Stopped, TransferError
+from cdsed.model.operation import BandwidthLimit
+from cdsed.process.threadwatch import ThreadWatch
+from cdsed.transfer.bandwidth import BandwidthBudget, Pace
+from cdsed.transfer.connection import Connection, Credentials, Endpoint
+from cdsed.transfer.fetch import BUFFER_BYTES
+from cdsed.transfer.ownerfile import Owner
+from cdsed.transfer.owners import Owners
+from cdsed.transfer.stall_detector import StallDetector
+from cdsed.transfer.transport import LocalBatchFetch, LocalTransport
+
+_log = logging.getLogger(__name__)
+
+_MARK_EVERY_BYTES, _MARK_EVERY_S = 8 * 2**20, 1.0
+
+
+class HeldConnection:
+    """The connection of one lease.
+
+    Attributes
+    ----------
+    number
+        Of the newest task; older ones are never done again.
+    idle
+        Whether no task is being done.
+    """
+
+    def __init__(
+        self, settings: Settings, granted: Granted, keys: S3Keys, say: Callable[[UpMessage], None], watch: ThreadWatch
+    ) -> None:
+        self.number = 0
+        self.idle = True
+        self._nonce, self._fence, self._account = granted.nonce, granted.fence, granted.account
+        self._say = say
+        self._watch = watch
+        self._stop = threading.Event()
+        self._ended = False
+        self._free_requests = 0
+        self._allowed: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self._files: LocalBatchFetch | None = None
+        self._batch = 0
+        self._stalls = StallDetector(settings.transfer.rate_min_bytes_per_s, settings.transfer.rate_window_s)
+        self._budget = BandwidthBudget()
+        self.limit(granted.bytes_per_s)
+        credentials = Credentials(keys.access_key, keys.secret_key)
+        connection = Connection(Endpoint.from_settings(settings), credentials, self._claim)
+        self._transport = LocalTransport(
+            connection=connection,
+            account=self._account,
+            buffer=memoryview(bytearray(BUFFER_BYTES)),
+            pace=Pace(self._budget, self._account),
+            checkpoint_every_s=settings.transfer.checkpoint_every_s,
+            stop=self._stop,
+            watch=self._stalls.watch,
+        )
+        threading.Thread(target=self._work, name=f"lease {self._fence}", daemon=True).start()
+
+    def limit(self, bytes_per_s: int | None) -> None:
+        """Read no faster than this from now on."""
+        self._budget.use([BandwidthLimit("account", self._account, bytes_per_s, None)] if bytes_per_s else [])
+
+    def take(self, message: Task | MayAsk | Stop) -> None:
+        """Follow a message of the head about this lease."""
+        match message:
+            case Task(number=number) if number > self.number and not self._ended:
+                self.number = number
+                self.idle = False
+                self._stop.clear()
+                self._tasks.put(message)
+            case MayAsk(number=self.number, wait=wait):
+                self._allowed.put(wait)
+            case Stop(number=self.number):
+                self._interrupt()
+
+    def stop(self) -> None:
+        """Stop the task that is being done, and do none after it."""
+        self._ended = True
+        self._interrupt()
+
+    def _interrupt(self) -> None:
+        self._stop.set()
+        self._stalls.abort_all()
+
+    def check(self) -> None:
+        """Abort a transfer that is too slow, or shall stop; call it about once per second."""
+        self._stalls.check()
+        if self._stop.is_set():
+            self._stalls.abort_all()
+
+    def close(self) -> None:
+        """Close the connection, of which no task is being done."""
+        self._ended = True
+        self._tasks.put(None)
+        if self._files is not None:
+            self._files.close()
+        self._transport.close()
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            self._free_requests = 1
+            while not self._allowed.empty():
+                self._allowed.get()
+            try:
+                answer = self._do(task)
+            except TransferError as error:
+                answer = Answer(failure=carried(error), failed=True)
+            except Exception as error:  # noqa: BLE001 - the head hears of it, and the next task may work
+                _log.exception("task %d of lease %d failed", task.number, self._fence)
+                fault = MachineError(f"{type(error).__name__} in a holder; see the log of its worker", code="Holder")
+                answer = Answer(failure=carried(fault), failed=True)
+            result = Result(self._nonce, self._fence, task.number, answer, self._sent())
+            self.idle = True
+            self._say(result)
+
+    def _do(self, task: Task) -> Answer:
+        transport = self._transport
+        match task.order:
+            case ListTask(location=location):
+                return Answer(listed=tuple(transport.list_objects(location)))
+            case FetchTask() as order:
+                with self._watch.at(order.staging):
+                    marks = _Marks(partial(self._mark, task.number))
+                    return Answer(digests=self._open(order).fetch(order.piece, marks))
+            case KeyWorksTask(location=location):
+                return Answer(yes=transport.key_works(location))
+            case OtherProductTask(location=location, known=known):
+                error = transport.other_product_fails(location, known)
+                return Answer(failure=None if error is None else carried(error))
+            case OtherFolderTask(location=location):
+                return Answer(yes=transport.other_folder_works(location))
+            case order:
+                self._settle(order)
+                return Answer()
+
+    def _settle(self, order: TaskOrder) -> None:
+        match order:
+            case SyncTask() if self._files is not None:
+                with self._watch.at(str(self._files.held.path)):
+                    self._files.sync()
+            case CloseTask():
+                self._transport.close()
+
+    def _open(self, order: FetchTask) -> LocalBatchFetch:
+        """Return what fetches into the staging directory of a product; it checks the owner as the head would."""
+        staging = Path(order.staging)
+        if self._files is None or self._batch != order.batch:
+            if self._files is not None:
+                self._files.close()
+            self._batch = order.batch
+            owners = Owners(Owner(order.state_id))
+            check = partial(owners.check, staging.parent, order.safename)
+            self._files = self._transport.batch(order.bucket, staging, order.safename, check)
+        return self._files
+
+    def _sent(self) -> Sent:
+        return Sent(self._transport.requests, self._transport.delivered_bytes)
+
+    def _mark(self, number: int, done_bytes: int, safe: bool) -> None:
+        self._say(Mark(self._nonce, self._fence, number, done_bytes, safe, self._sent()))
+
+    def _claim(self, connection: Connection) -> None:
+        """Take the right to a request: the first of a task came with it, for any other the head is asked."""
+        if self._stop.is_set():
+            raise Stopped
+        if self._free_requests:
+            self._free_requests -= 1
+            return
+        self._say(Ask(self._nonce, self._fence, self.number))
+        try:
+            while self._must_wait():
+                connection.close()
+                connection.waits = True
+        finally:
+            connection.waits = False
+
+    def _must_wait(self) -> bool:
+        """Return whether the head says that the connection shall be closed meanwhile."""
+        while True:
+            if self._stop.is_set():
+                raise Stopped
+            with suppress(queue.Empty):
+                return self._allowed.get(timeout=0.2)
+
+
+class _Marks:
+    """Tells the head how far a piece is, now and then."""
+
+    def __init__(self, mark: Callable[[int, bool], None]) -> None:
+        self._mark = mark
+        self._marked_bytes, self._marked_s = 0, time.monotonic()
+
+    def written(self, done_bytes: int) -> None:
+        """Tell it every few megabytes, or every second."""
+        now_s = time.monotonic()
+        if done_bytes - self._marked_bytes >= _MARK_EVERY_BYTES or now_s - self._marked_s >= _MARK_EVERY_S:
+            self._mark(done_bytes, False)
+            self._marked_bytes, self._marked_s = done_bytes, now_s
+
+    def safe(self, done_bytes: int) -> None:
+        """Tell it always."""
+        self._mark(done_bytes, True)

@@ -1,0 +1,169 @@
+"""A pilot: on one machine, it keeps holders running, passes messages on, and says when a holder is dead.
+
+It knows nothing of grants. A holder that loses its pilot closes its connection, and one that cannot run is killed by
+the kernel (`cdsed.process.deadman`).
+"""
+
+import queue
+import socket
+import subprocess
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from cdsed._version import __version__
+from cdsed.engine.link import PilotLink
+from cdsed.engine.wire import Dead, Kill, Leave, PilotHere, decode, encode
+from cdsed.frozen import frozen
+from cdsed.process.interpreter import module_command
+
+_POLL_S = 0.5
+_RESPAWN_S = 1.0
+_LINES_MAX = 500
+
+
+@frozen
+class PilotOrder:
+    """What the head asks of a pilot.
+
+    Attributes
+    ----------
+    config
+        The settings file, on this machine too.
+    holders
+        How many it keeps running.
+    here_every_s
+        Seconds between two signs of life to the head.
+    silent_s
+        Without a message of the head for so long it ends.
+    """
+
+    config: str
+    holders: int
+    here_every_s: float
+    silent_s: float
+
+
+class _Running:
+    """A holder process; its lines go to the queue of the pilot."""
+
+    def __init__(self, nonce: str, config: str, lines: "queue.SimpleQueue[str]") -> None:
+        self.nonce = nonce
+        command = module_command("cdsed.engine.holder", config, nonce)
+        self.process = subprocess.Popen(  # noqa: S603 - our own module
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path("/")
+        )
+        self.down: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        for work in (self._read, self._write):
+            threading.Thread(target=work, args=(lines,), name=f"{work.__name__} {nonce}", daemon=True).start()
+
+    def _read(self, lines: "queue.SimpleQueue[str]") -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            lines.put(line.decode("utf-8", errors="replace").rstrip("\n"))
+
+    def _write(self, _: object) -> None:
+        """Write from a thread of its own: a stopped holder reads nothing, and must not stop the others."""
+        assert self.process.stdin is not None
+        try:
+            while (line := self.down.get()) is not None:
+                self.process.stdin.write(f"{line}\n".encode())
+                self.process.stdin.flush()
+        except OSError:
+            return  # it is dead, or has closed its end
+
+
+class Pilot:
+    """Keeps the holders of one machine running until the head says no more, or is silent for too long.
+
+    Parameters
+    ----------
+    name
+        Of no other pilot; the nonces of its holders begin with it.
+    """
+
+    def __init__(self, link: PilotLink, order: PilotOrder, name: str) -> None:
+        self._link = link
+        self._order = order
+        self._name = name
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._holders: dict[str, _Running] = {}
+        self._made = 0
+        self._made_s = 0.0
+        self._heard_s = time.monotonic()
+        self._stop = threading.Event()
+
+    def run(self) -> str:
+        """Work until the head says no more; return why it ended."""
+        sender = threading.Thread(target=self._send, name="pilot's sender", daemon=True)
+        sender.start()
+        why, here_s = "", 0.0
+        try:
+            while not why:
+                now_s = time.monotonic()
+                if now_s - here_s >= self._order.here_every_s:
+                    here_s = now_s
+                    self._lines.put(encode(PilotHere(self._name, socket.gethostname(), __version__)))
+                self._tend()
+                for line in self._link.receive(_POLL_S):
+                    self._heard_s = time.monotonic()
+                    why = self._take(line) or why
+                if time.monotonic() - self._heard_s > self._order.silent_s:
+                    why = f"the head has been silent for {self._order.silent_s:g} s"
+        finally:
+            self._end()
+            self._stop.set()
+            sender.join()
+            self._send_waiting()
+        return why
+
+    def _take(self, line: str) -> str:
+        """Handle one message; return why the pilot shall end, '' if it shall not."""
+        match decode(line):
+            case Leave(pilot=self._name, why=why):
+                return why
+            case Kill(nonce=nonce):
+                if (holder := self._holders.get(nonce)) is not None:
+                    holder.process.kill()
+            case message:
+                holder = self._holders.get(getattr(message, "nonce", ""))
+                if holder is not None:
+                    holder.down.put(line)
+        return ""
+
+    def _tend(self) -> None:
+        """Reap dead holders, and start those that are missing."""
+        for nonce, holder in list(self._holders.items()):
+            status = holder.process.poll()
+            if status is not None:
+                del self._holders[nonce]
+                holder.down.put(None)
+                self._lines.put(encode(Dead(nonce, status)))
+        missing = self._order.holders - len(self._holders)
+        if missing and time.monotonic() - self._made_s >= _RESPAWN_S:
+            self._made_s = time.monotonic()
+            for _ in range(missing):
+                self._made += 1
+                nonce = f"{self._name}.{self._made}"
+                self._holders[nonce] = _Running(nonce, self._order.config, self._lines)
+
+    def _send(self) -> None:
+        while not self._stop.is_set():
+            with suppress(queue.Empty):
+                self._send_waiting(self._lines.get(timeout=_POLL_S))
+
+    def _send_waiting(self, *lines: str) -> None:
+        """Send these lines, and those that wait, together: a message of the carrier costs more than a line."""
+        together = list(lines)
+        while len(together) < _LINES_MAX and not self._lines.empty():
+            together.append(self._lines.get())
+        if together:
+            self._link.send(together)
+
+    def _end(self) -> None:
+        for holder in self._holders.values():
+            holder.process.kill()
+        for nonce, holder in self._holders.items():
+            self._lines.put(encode(Dead(nonce, holder.process.wait())))
+            holder.down.put(None)

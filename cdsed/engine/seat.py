@@ -1,0 +1,80 @@
+"""A holder as the head sees it."""
+
+import queue
+import threading
+from dataclasses import dataclass, field, replace
+
+from cdsed.engine.grant_rules import SeatState
+from cdsed.engine.orders import Sent
+from cdsed.engine.wire import Ask, Mark, Result, Task
+from cdsed.model.objects import Lease
+
+
+@dataclass(slots=True)
+class Seat:
+    """A holder as the head sees it.
+
+    Attributes
+    ----------
+    answers
+        Of the holder, about the tasks of its lease.
+    open_until_s
+        Until then its connection may be open if nothing more is heard, in seconds since boot.
+    closed
+        Set when the connection of its lease is closed: by the word of the holder, or because the holder is dead.
+    """
+
+    nonce: str
+    node: str
+    state: SeatState
+    lease: Lease | None = None
+    bytes_per_s: int | None = None
+    taken: bool = False
+    dead: bool = False
+    idle_renewals: int = 0
+    number: int = 0
+    ordered: Task | None = None  # of which nothing has come yet
+    sent: Sent = field(default_factory=Sent)  # over the connection of its lease
+    open_until_s: float = 0.0
+    answers: "queue.SimpleQueue[Ask | Mark | Result | None]" = field(default_factory=queue.SimpleQueue)
+    closed: threading.Event = field(default_factory=threading.Event)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    @property
+    def pilot(self) -> str:
+        """The pilot that runs it."""
+        return self.nonce.partition(".")[0]
+
+    def begin(self, lease: Lease, bytes_per_s: int | None) -> None:
+        """Forget the lease before, and have this one."""
+        self.lease, self.bytes_per_s = lease, bytes_per_s
+        self.number, self.ordered, self.sent = 0, None, Sent()
+        self.closed.clear()
+        while not self.answers.empty():
+            self.answers.get()
+        self.state = replace(self.state, fence=lease.fence)
+
+
+class Tally:
+    """What came over the connections of each pilot's holders."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sent: dict[tuple[str, str], Sent] = {}
+
+    def add(self, seat: Seat) -> None:
+        """Add what came in the lease of a holder that has ended."""
+        with self._lock:
+            known = self._sent.get((seat.node, seat.pilot), Sent())
+            requests, size_bytes = (
+                known.requests + seat.sent.requests,
+                known.delivered_bytes + seat.sent.delivered_bytes,
+            )
+            self._sent[seat.node, seat.pilot] = Sent(requests, size_bytes)
+
+    def lines(self) -> list[str]:
+        """Return a line for each pilot."""
+        return [
+            f"{node}, pilot {pilot}: {sent.delivered_bytes} bytes in {sent.requests} requests"
+            for (node, pilot), sent in sorted(self._sent.items())
+        ]

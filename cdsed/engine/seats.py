@@ -1,0 +1,325 @@
+"""The head's side: what it knows of each holder, and the thread that answers them.
+
+A *seat* is a holder as the head sees it. A session thread takes an idle one, gives it a lease, and orders tasks. The
+state keeps the session before each answer, so a crash of the head changes nothing (`cdsed.store.leases.hold`).
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from cdsed._version import __version__
+from cdsed.clock import Clock
+from cdsed.config.engine_settings import EngineSettings
+from cdsed.engine.grant_rules import MARGIN_S, HeadReply, SeatState, hears_bye, hears_renew, hears_want
+from cdsed.engine.link import Link
+from cdsed.engine.orders import TaskOrder
+from cdsed.engine.seat import Seat, Tally
+from cdsed.engine.wire import (
+    Ask,
+    Bye,
+    Dead,
+    DownMessage,
+    GiveUp,
+    Granted,
+    Kill,
+    Leave,
+    Mark,
+    MayAsk,
+    PilotHere,
+    Renew,
+    Renewed,
+    Result,
+    Stop,
+    Task,
+    Want,
+    Welcome,
+    decode,
+    encode,
+)
+from cdsed.errors import MachineError
+from cdsed.model.objects import Lease
+
+_log = logging.getLogger(__name__)
+
+_TEND_EVERY_S = 1.0
+_ANSWER_WITHIN_S = 5.0
+#: After so many renewals that tell of no work, a task or its result was lost.
+_IDLE_RENEWALS = 2
+
+
+class Seats:
+    """All holders.
+
+    Parameters
+    ----------
+    hold
+        Keeps a session in the state for as long as its connection may be open, and tells whether the lease is valid.
+    on_idle
+        Called when a holder wants a session.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        settings: EngineSettings,
+        clock: Clock,
+        hold: Callable[[Lease], bool],
+        on_idle: Callable[[], None],
+    ) -> None:
+        self._link = link
+        self._settings = settings
+        self._clock = clock
+        self._hold = hold
+        self._on_idle = on_idle
+        self._lock = threading.Lock()
+        self._seats: dict[str, Seat] = {}
+        self._nodes: dict[str, str] = {}  # by pilot
+        self._heard_s: dict[str, float] = {}
+        self._tally = Tally()
+
+    def run(self, stop: threading.Event) -> None:
+        """Answer holders until `stop` is set and no seat is taken."""
+        tend_s = 0.0
+        while not stop.is_set() or any(seat.taken for seat in list(self._seats.values())):
+            now_s = self._clock.boot_s()
+            if now_s >= tend_s:
+                tend_s = now_s + _TEND_EVERY_S
+                if not stop.is_set():
+                    self._link.tend()
+                self._forget_silent(now_s)
+            for line in self._link.receive(_TEND_EVERY_S / 2):
+                self.hear(line)
+
+    def end(self) -> None:
+        """Let all pilots end."""
+        for line in self._tally.lines():
+            _log.info("%s", line)
+        for pilot in list(self._nodes):
+            self._send(pilot, Leave(pilot, "the daemon ends"))
+        self._link.close()
+
+    def take(self) -> Seat | None:
+        """Take an idle holder, on the machine where the fewest are at work; None if there is none."""
+        fresh_s = self._clock.boot_s() - self._settings.grant_s / 2
+        with self._lock:
+            busy: dict[str, int] = {}
+            for seat in self._seats.values():
+                busy[seat.node] = busy.get(seat.node, 0) + seat.taken
+            idle = [
+                seat
+                for seat in self._seats.values()
+                if not (seat.taken or seat.dead or seat.state.fence) and seat.state.heard_s >= fresh_s
+            ]
+            if not idle:
+                return None
+            seat = min(idle, key=lambda each: busy[each.node])
+            seat.taken = True
+            return seat
+
+    def give_back(self, seat: Seat) -> None:
+        """Let another session thread take a holder that has no lease."""
+        seat.taken = False
+
+    def grant(self, seat: Seat, lease: Lease, bytes_per_s: int | None) -> bool:
+        """Give a lease to a holder; return whether the lease is still valid."""
+        with seat.lock:
+            seat.begin(lease, bytes_per_s)
+            return self._grant(seat)
+
+    def limit(self, seat: Seat, bytes_per_s: int | None) -> None:
+        """Let a holder read no faster than this from its next renewal on."""
+        seat.bytes_per_s = bytes_per_s
+
+    def order(self, seat: Seat, order: TaskOrder) -> int:
+        """Order a task; return its number. What comes of it is put into `Seat.answers`."""
+        assert seat.lease is not None, f"holder {seat.nonce} has no lease"
+        with seat.lock:
+            seat.number += 1
+            seat.idle_renewals = 0
+            seat.ordered = Task(seat.nonce, seat.lease.fence, seat.number, order)
+            self._send(seat.pilot, seat.ordered)
+            return seat.number
+
+    def may_ask(self, seat: Seat, *, wait: bool) -> None:
+        """Allow a further request of the task, or let the holder close its connection until it is allowed."""
+        assert seat.lease is not None, f"holder {seat.nonce} has no lease"
+        self._send(seat.pilot, MayAsk(seat.nonce, seat.lease.fence, seat.number, wait))
+
+    def stop(self, seat: Seat) -> None:
+        """Stop the task that was ordered last."""
+        assert seat.lease is not None, f"holder {seat.nonce} has no lease"
+        self._send(seat.pilot, Stop(seat.nonce, seat.lease.fence, seat.number))
+
+    def is_lost(self, seat: Seat) -> bool:
+        """Tell whether nothing more can come of the lease: its connection is closed, or its time is over."""
+        return seat.dead or seat.closed.is_set() or self._clock.boot_s() > seat.open_until_s
+
+    def end_lease(self, seat: Seat) -> bool:
+        """End the lease of a holder; return whether its connection is known to be closed."""
+        if not self.is_lost(seat):
+            self.ask_to_give_up(seat)
+            seat.closed.wait(_ANSWER_WITHIN_S)
+        if not seat.closed.is_set():
+            _log.warning("holder %s on %s does not answer", seat.nonce, seat.node)
+            self._send(seat.pilot, Kill(seat.nonce))
+            seat.closed.wait(_ANSWER_WITHIN_S)
+        return self.forget_lease(seat)
+
+    def ask_to_give_up(self, seat: Seat) -> None:
+        """Let a holder close its connection, and say so."""
+        assert seat.lease is not None, f"holder {seat.nonce} has no lease"
+        self._send(seat.pilot, GiveUp(seat.nonce, seat.lease.fence))
+
+    def forget_lease(self, seat: Seat) -> bool:
+        """Renew the grant of a holder no more; return whether its connection is known to be closed."""
+        with seat.lock:
+            closed = seat.closed.is_set()
+            seat.state = SeatState(seat.state.seq, seat.state.heard_s, 0)
+            seat.lease, seat.ordered, seat.taken = None, None, False
+            seat.dead |= not closed  # nothing is given to it any more
+        self._tally.add(seat)
+        return closed
+
+    def hear(self, line: str) -> None:
+        """Take a message of a pilot or holder."""
+        try:
+            self._take(decode(line))
+        except MachineError as error:
+            if error.code != "Message":
+                raise
+            _log.warning("%s", error)
+
+    def _take(self, message: object) -> None:
+        now_s = self._clock.boot_s()
+        match message:
+            case PilotHere(pilot=pilot, node=node, version=version):
+                self._welcome(pilot, node, version, now_s)
+            case Want(nonce=nonce, seq=seq, ended=ended):
+                seat = self._seat(nonce, now_s)
+                with seat.lock:
+                    seat.state, reply = hears_want(seat.state, seq, ended, now_s)
+                    self._follow(seat, reply, seat.state.fence)
+                if not seat.state.fence:
+                    self._on_idle()
+            case Renew(nonce=nonce, seq=seq, fence=fence, number=number, busy=busy):
+                seat = self._seat(nonce, now_s)
+                with seat.lock:
+                    seat.state, reply = hears_renew(seat.state, seq, fence, now_s)
+                    self._follow(seat, reply, fence)
+                    if reply is HeadReply.RENEW:
+                        self._look_for_loss(seat, number, busy=busy)
+            case Bye(nonce=nonce, fence=fence):
+                seat = self._seat(nonce, now_s)
+                with seat.lock:
+                    seat.state, reply = hears_bye(seat.state, fence)
+                    self._follow(seat, reply, fence)
+            case Dead(nonce=nonce, status=status):
+                self._bury(nonce, status)
+            case Ask(nonce=nonce) | Mark(nonce=nonce) | Result(nonce=nonce):
+                known = self._seats.get(nonce)
+                if known is not None:
+                    self._answered(known, message)
+
+    def _follow(self, seat: Seat, reply: HeadReply, fence: int) -> None:
+        match reply:
+            case HeadReply.GRANT:
+                if self._grant(seat) and seat.ordered is not None:
+                    self._send(seat.pilot, seat.ordered)  # the holder refused it, because it had no grant
+            case HeadReply.RENEW:
+                if self._keep(seat):
+                    grant_s = self._settings.grant_s
+                    self._send(seat.pilot, Renewed(seat.nonce, seat.state.seq, fence, grant_s, seat.bytes_per_s))
+                else:
+                    self._send(seat.pilot, GiveUp(seat.nonce, fence))
+            case HeadReply.END:
+                self._send(seat.pilot, GiveUp(seat.nonce, fence))
+            case HeadReply.CLOSED:
+                seat.closed.set()
+                seat.answers.put(None)
+
+    def _grant(self, seat: Seat) -> bool:
+        lease = seat.lease
+        if lease is None or not self._keep(seat):
+            return False
+        grant_s = self._settings.grant_s
+        self._send(
+            seat.pilot,
+            Granted(seat.nonce, seat.state.seq, lease.fence, lease.account, grant_s, seat.bytes_per_s),
+        )
+        return True
+
+    def _keep(self, seat: Seat) -> bool:
+        """Keep the session in the state before an answer lets its connection be open for longer."""
+        if seat.lease is None or seat.dead or not self._hold(seat.lease):
+            return False
+        seat.open_until_s = self._clock.boot_s() + self._settings.grant_s + MARGIN_S
+        return True
+
+    def _answered(self, seat: Seat, answer: Ask | Mark | Result) -> None:
+        with seat.lock:
+            if seat.lease is None or seat.lease.fence != answer.fence or answer.number != seat.number:
+                return  # of an earlier lease or task
+            if isinstance(answer, Mark | Result):
+                seat.sent = answer.sent
+            if isinstance(answer, Result):
+                seat.ordered = None
+            seat.answers.put(answer)
+
+    def _look_for_loss(self, seat: Seat, number: int, *, busy: bool) -> None:
+        """Order a task again that did not arrive; wake the session thread if what came of it was lost."""
+        seat.idle_renewals = 0 if busy else seat.idle_renewals + 1
+        if seat.ordered is None or seat.idle_renewals < _IDLE_RENEWALS:
+            return
+        if number < seat.number:
+            self._send(seat.pilot, seat.ordered)
+        else:
+            seat.answers.put(None)
+
+    def _seat(self, nonce: str, now_s: float) -> Seat:
+        with self._lock:
+            seat = self._seats.get(nonce)
+            if seat is None:
+                node = self._nodes.get(nonce.partition(".")[0], "unknown")
+                seat = self._seats[nonce] = Seat(nonce, node, SeatState(heard_s=now_s))
+            return seat
+
+    def _welcome(self, pilot: str, node: str, version: str, now_s: float) -> None:
+        if version != __version__:
+            _log.error("%s has cdsed %s, and this is %s: its workers are not used", node, version, __version__)
+            self._send(pilot, Leave(pilot, f"the head has cdsed {__version__}"))
+            return
+        if pilot not in self._nodes:
+            _log.info("a pilot runs on %s", node)
+            self._nodes[pilot] = node
+            for seat in list(self._seats.values()):
+                if seat.pilot == pilot:
+                    seat.node = node
+        self._heard_s[pilot] = now_s
+        self._send(pilot, Welcome(pilot))
+
+    def _bury(self, nonce: str, status: int) -> None:
+        with self._lock:
+            seat = self._seats.pop(nonce, None)
+        if seat is None:
+            return
+        seat.dead = True
+        if seat.lease is not None:
+            _log.warning("holder %s on %s is dead (%d)", nonce, seat.node, status)
+        seat.closed.set()
+        seat.answers.put(None)
+
+    def _forget_silent(self, now_s: float) -> None:
+        """Forget idle holders of pilots that are gone."""
+        silent_s = 2 * self._settings.grant_s
+        with self._lock:
+            for nonce, seat in list(self._seats.items()):
+                if not seat.taken and now_s - seat.state.heard_s > silent_s:
+                    del self._seats[nonce]
+        for pilot, heard_s in list(self._heard_s.items()):
+            if now_s - heard_s > silent_s:
+                _log.warning("the pilot on %s is silent", self._nodes.pop(pilot, "unknown"))
+                del self._heard_s[pilot]
+
+    def _send(self, pilot: str, message: DownMessage) -> None:
+        self._link.send(pilot, [encode(message)])
