@@ -39,6 +39,13 @@ RequiresMountsFor=/var/lib/cdsed /var/spool/cdsed
 StandardOutput=journal+console
 StandardError=journal+console
 """,
+    # Only what is used: each driver takes the emulator seconds.
+    "etc/systemd/system/systemd-udev-trigger.service.d/guest.conf": """\
+[Service]
+ExecStart=
+ExecStart=udevadm trigger --action=add --subsystem-match=block --subsystem-match=net --subsystem-match=virtio-ports
+""",
+    "etc/systemd/journald.conf.d/guest.conf": "[Journal]\nStorage=volatile\n",
     "etc/systemd/system/orders.service": """\
 [Service]
 ExecStart=/usr/bin/python3 /usr/local/lib/orders.py
@@ -46,8 +53,18 @@ ExecStart=/usr/bin/python3 /usr/local/lib/orders.py
 WantedBy=multi-user.target
 """,
 }
+# Nobody logs in, nothing is updated, and none of these file systems is used.
+_MASKED = (
+    *("getty.target", "ldconfig.service", "systemd-firstboot.service", "systemd-hwdb-update.service"),
+    *("systemd-journal-catalog-update.service", "systemd-update-done.service", "systemd-pstore.service"),
+    *("systemd-binfmt.service", "proc-sys-fs-binfmt_misc.automount", "sys-fs-fuse-connections.mount"),
+    *("sys-kernel-config.mount", "dev-mqueue.mount", "systemd-tmpfiles-clean.timer", "modprobe@drm.service"),
+    *("systemd-network-generator.service", "systemd-networkd-persistent-storage.service"),
+    *("systemd-udev-load-credentials.service", "systemd-user-sessions.service"),
+)
 _DIRECTORIES = ("data", "var/lib/cdsed", "var/spool/cdsed")
-_ORDERS = Path(__file__).with_name("orders.py")
+_KERNEL = ("guest-vmlinux", "guest-initial")
+_ORDERS, _INITIAL = (Path(__file__).with_name(name) for name in ("orders.py", "initial.py"))
 
 
 def why_not() -> str:
@@ -64,7 +81,8 @@ def root_image() -> Path:
         debootstrap or the packages cannot be had.
     """
     tree = trees.installed(_SUITE, "guest")
-    key = hashlib.sha256((tree.name + repr(_FILES) + _ORDERS.read_text("utf-8")).encode()).hexdigest()[:12]
+    added = "".join((tree.name, repr((_FILES, _MASKED)), _ORDERS.read_text("utf-8"), _INITIAL.read_text("utf-8")))
+    key = hashlib.sha256(added.encode()).hexdigest()[:12]
     image = trees.MACHINES / f"guest-{key}.img"
     if not image.exists():
         for old in trees.MACHINES.glob("guest-*.img"):
@@ -73,15 +91,16 @@ def root_image() -> Path:
         new = image.with_suffix(".new")
         new.unlink(missing_ok=True)
         make_file_system(new, "-d", str(tree), size=_ROOT_BYTES)
-        for name in ("vmlinuz", "initrd.img"):
-            shutil.copyfile(tree / (tree / name).readlink(), trees.MACHINES / f"guest-{name}")
+        trees.run_in(tree, "python3", "-c", _INITIAL.read_text("utf-8"))
+        for name in _KERNEL:
+            (tree / "boot" / name).replace(trees.MACHINES / name)
         new.rename(image)
     return image
 
 
 def kernel() -> tuple[Path, Path]:
     """Return the kernel of the root image, and its initial disk."""
-    return trees.MACHINES / "guest-vmlinuz", trees.MACHINES / "guest-initrd.img"
+    return trees.MACHINES / _KERNEL[0], trees.MACHINES / _KERNEL[1]
 
 
 def make_data_image(image: Path, folder: Path) -> None:
@@ -117,9 +136,11 @@ def _add_to(tree: Path) -> None:
     for name in _DIRECTORIES:
         (tree / name).mkdir(parents=True, exist_ok=True)
     shutil.copyfile(_ORDERS, tree / "usr/local/lib/orders.py")
-    wanted = tree / "etc/systemd/system/multi-user.target.wants/orders.service"
-    wanted.unlink(missing_ok=True)
-    wanted.symlink_to("/etc/systemd/system/orders.service")
+    units = tree / "etc/systemd/system"
+    links = {"multi-user.target.wants/orders.service": "/etc/systemd/system/orders.service"}
+    for name, target in (links | dict.fromkeys(_MASKED, "/dev/null")).items():
+        (units / name).unlink(missing_ok=True)
+        (units / name).symlink_to(target)
 
 
 def _run(*command: str) -> None:
