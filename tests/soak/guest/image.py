@@ -21,7 +21,7 @@ _NEEDED = {
     "debugfs": "e2fsprogs",
     "openssl": "openssl",
 }
-# What differs from an installation: where the disks are, the address, and that the serial console tells of cdsed.
+# What differs from an installation: where the disks are, the address, and that the serial console has the journal.
 _FILES = {
     "etc/machine-id": "8cf2644b4b0b428f93876d876050dc67\n",
     "etc/hostname": "guest\n",
@@ -35,9 +35,6 @@ _FILES = {
     "etc/systemd/system/cdsed.service.d/guest.conf": """\
 [Unit]
 RequiresMountsFor=/var/lib/cdsed /var/spool/cdsed
-[Service]
-StandardOutput=journal+console
-StandardError=journal+console
 """,
     # Only what is used: each driver takes the emulator seconds.
     "etc/systemd/system/systemd-udev-trigger.service.d/guest.conf": """\
@@ -45,7 +42,9 @@ StandardError=journal+console
 ExecStart=
 ExecStart=udevadm trigger --action=add --subsystem-match=block --subsystem-match=net --subsystem-match=virtio-ports
 """,
-    "etc/systemd/journald.conf.d/guest.conf": "[Journal]\nStorage=volatile\n",
+    # What is written comes into the cache of the disk soon, where a power cut may lose a part of it.
+    "etc/sysctl.d/guest.conf": "vm.dirty_writeback_centisecs = 50\nvm.dirty_expire_centisecs = 50\n",
+    "etc/systemd/journald.conf.d/guest.conf": "[Journal]\nStorage=volatile\nForwardToConsole=yes\n",
     "etc/systemd/system/orders.service": """\
 [Service]
 ExecStart=/usr/bin/python3 /usr/local/lib/orders.py
@@ -63,7 +62,6 @@ _MASKED = (
     *("systemd-udev-load-credentials.service", "systemd-user-sessions.service"),
 )
 _DIRECTORIES = ("data", "var/lib/cdsed", "var/spool/cdsed")
-_KERNEL = ("guest-vmlinux", "guest-initial")
 _ORDERS, _INITIAL = (Path(__file__).with_name(name) for name in ("orders.py", "initial.py"))
 
 
@@ -92,15 +90,15 @@ def root_image() -> Path:
         new.unlink(missing_ok=True)
         make_file_system(new, "-d", str(tree), size=_ROOT_BYTES)
         trees.run_in(tree, "python3", "-c", _INITIAL.read_text("utf-8"))
-        for name in _KERNEL:
-            (tree / "boot" / name).replace(trees.MACHINES / name)
+        for name in ("vmlinuz", "initrd.img"):
+            shutil.copyfile(tree / (tree / name).readlink(), trees.MACHINES / f"guest-{name}")
         new.rename(image)
     return image
 
 
 def kernel() -> tuple[Path, Path]:
     """Return the kernel of the root image, and its initial disk."""
-    return trees.MACHINES / _KERNEL[0], trees.MACHINES / _KERNEL[1]
+    return trees.MACHINES / "guest-vmlinuz", trees.MACHINES / "guest-initrd.img"
 
 
 def make_data_image(image: Path, folder: Path) -> None:

@@ -1,17 +1,15 @@
-"""Runs in the tree: makes of its kernel what an emulated machine boots fast, below ``/boot``.
+"""Runs in the tree: writes an initial disk that an emulated machine goes through fast.
 
-The kernel is unpacked, because the machine would take seconds for that. The initial disk loads what finds the root on
-a disk of qemu, and mounts it: udev and its search for other disks would take ten times as long.
+It loads what finds the root on a disk of qemu, and mounts it. udev and its search for disks would take ten times as
+long.
 """
 
 import lzma
 import shutil
-import struct
 import subprocess
 import tempfile
 from pathlib import Path
 
-_BOOT = Path("/boot")
 _KLIBC = Path("/usr/lib/klibc/bin")
 _MODULES = ("virtio_blk", "ext4", "virtio_net")
 _INIT = """#!/bin/sh
@@ -23,14 +21,6 @@ mount -t ext4 /dev/vda /root
 mount -o move /dev /root/dev
 exec run-init /root /sbin/init < /root/dev/console > /root/dev/console 2>&1
 """
-
-
-def unpacked(image: bytes) -> bytes:
-    """Return the ELF file of a kernel's boot image, whose header is that of Documentation/arch/x86/boot.rst."""
-    begin, length = struct.unpack_from("<II", image, 0x248)
-    begin += (image[0x1F1] + 1) * 512
-    payload = image[begin : begin + length - 4]  # its last four bytes are its unpacked size
-    return subprocess.run(["zstd", "-dcq"], input=payload, capture_output=True, check=True).stdout
 
 
 def initial_disk(version: str) -> bytes:
@@ -62,10 +52,9 @@ def _files_of_modules(version: str) -> list[Path]:
 
 
 def main() -> None:
-    """Write both files."""
+    """Write it as ``/initrd.img``, where the one of the package is linked from."""
     [version] = (each.name for each in Path("/lib/modules").iterdir())
-    _BOOT.joinpath("guest-vmlinux").write_bytes(unpacked(_BOOT.joinpath(f"vmlinuz-{version}").read_bytes()))
-    _BOOT.joinpath("guest-initial").write_bytes(initial_disk(version))
+    Path("/initrd.img").write_bytes(initial_disk(version))
 
 
 if __name__ == "__main__":
