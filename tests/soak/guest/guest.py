@@ -124,7 +124,7 @@ class Guest:
 
     def tell(self, command: str) -> Any:
         """Give the monitor a command, such as ``stop``, ``cont`` or ``query-status``; return what it answers."""
-        self._monitor.sendall(json.dumps({"execute": command}).encode() + b"\n")
+        self._say(self._monitor, {"execute": command})
         return self._said(self._monitor, lambda said: "return" in said or "error" in said, 60)
 
     def attempt(self, *command: str, text: str = "", timeout_s: float = _ANSWERS_WITHIN_S) -> tuple[int, str]:
@@ -168,9 +168,15 @@ class Guest:
 
     def _send(self, *command: str, text: str = "") -> int:
         self._number += 1
-        order = {"number": self._number, "command": command, "text": text}
-        self._orders.sendall(json.dumps(order).encode() + b"\n")
+        self._say(self._orders, {"number": self._number, "command": command, "text": text})
         return self._number
+
+    def _say(self, line: "Line", said: dict[str, Any]) -> None:
+        assert self._qemu is not None
+        try:
+            line.sendall(json.dumps(said).encode() + b"\n")
+        except OSError:
+            raise GuestTrouble(f"qemu has ended with {self._qemu.wait(60)}\n{self.last_words()}") from None
 
     def _connected(self, name: str) -> "Line":
         until_s = time.monotonic() + 60

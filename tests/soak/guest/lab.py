@@ -188,6 +188,8 @@ class GuestLab:
         """Cut the power of the machine and of its disk, and judge what the disk has; return what happened, in words."""
         self.disk.control.ask(do="off")
         self.guest.cut()
+        # The sandbox would count these connections until a time-out, and take the next ones for too many.
+        self.front.hang_up()
         [lost] = self.disk.control.ask(do="settle", survival=survival, seed=seed)
         with self.looked_at() as here:
             state = state_in(here, self._folder / "copy")

@@ -19,7 +19,6 @@ pytestmark = [
         "machine", [("trixie", "make"), ("bookworm", "make")], ids=lambda kind: kind[0], indirect=True
     ),
 ]
-_LIMITS = ("MemoryHigh=infinity", "MemoryMax=600M")
 _MORE = ("if=/dev/zero", "bs=10M", "count=1", "oflag=append", "conv=notrunc", "status=none")
 
 
@@ -158,9 +157,16 @@ def test_the_unit_makes_the_supervisor_the_last_to_be_killed_for_memory(service:
 
 
 @pytest.fixture
-def filled(service: Service, tmp_path: Path) -> Iterator[Callable[[], None]]:
-    """What uses up 10 MB more of the memory that the service may have, 600 MB; no process has these pages."""
-    shared = Path("/dev/shm") / f"cdsed-test-{os.getpid()}"
+def shared() -> Iterator[Path]:
+    """Give a file in memory, whose pages no process has."""
+    path = Path("/dev/shm") / f"cdsed-test-{os.getpid()}"
+    yield path
+    path.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def filled(service: Service, shared: Path) -> Iterator[Callable[[], None]]:
+    """What uses up 10 MB more of the memory that the service may have, 600 MB, for `shared`."""
     inside = service.machine.path("/sys/fs/cgroup")
     own = Path("/sys/fs/cgroup/memory") / shared.name
     if "memory" in (inside / "cgroup.controllers").read_text(encoding="ascii"):
@@ -183,7 +189,6 @@ def filled(service: Service, tmp_path: Path) -> Iterator[Callable[[], None]]:
         subprocess.run(["sh", "-c", join, "in-group", "dd", f"of={shared}", *_MORE], check=True, timeout=60)
 
     yield fill
-    shared.unlink(missing_ok=True)
     if group == own:
         service.stop()
         own.rmdir()
@@ -201,12 +206,13 @@ def _begin_workers_again(service: Service) -> None:
 
 
 def test_where_its_memory_is_used_up_workers_go_and_the_supervisor_stays(
-    service: Service, busy: UnderWay, watcher: Watcher, filled: Callable[[], None]
+    service: Service, busy: UnderWay, watcher: Watcher, filled: Callable[[], None], shared: Path
 ) -> None:
     pid, workers, restarts = service.pid, set(_workers(service)), service.show("NRestarts")
 
     while len(workers & set(_workers(service))) > len(workers) - 2:
         filled()
+    shared.unlink()  # else those that begin find as little
 
     assert (service.pid, service.show("NRestarts")) == (pid, restarts)
     _ends_well(busy, watcher)
