@@ -23,8 +23,9 @@ _DEVICE = "virtio-net,netdev=net,guest_tso4=off,guest_tso6=off"
 # nothing that is there, and most of what it would tell.
 _KERNEL = (
     "root=/dev/vda rw console=ttyS0 net.ifnames=0 panic=-1 quiet systemd.show_status=no audit=0 nowatchdog "
-    "no_console_suspend mitigations=off nokaslr init_on_alloc=0 randomize_kstack_offset=off lsm=capability cryptomgr.notests "
-    "rcupdate.rcu_expedited=1 random.trust_cpu=on module_blacklist=kvm_amd,ahci,i2c_i801,cfg80211,powernow_k8"
+    "no_console_suspend mitigations=off nokaslr init_on_alloc=0 randomize_kstack_offset=off lsm=capability "
+    "cryptomgr.notests rcupdate.rcu_expedited=1 random.trust_cpu=on "
+    "module_blacklist=kvm_amd,ahci,i2c_i801,cfg80211,powernow_k8"
 )
 _CPU = "max,la57=off,smap=off,smep=off"
 
