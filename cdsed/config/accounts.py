@@ -168,7 +168,10 @@ def load_accounts(settings: Settings, environ: Mapping[str, str]) -> Accounts:
 def _credential(environ: Mapping[str, str]) -> Path | None:
     directory = environ.get("CREDENTIALS_DIRECTORY")
     path = Path(directory) / "accounts.yml" if directory else None
-    return path if path and path.is_file() else None
+    try:
+        return path if path and path.is_file() else None
+    except PermissionError:  # systemd 252 closes the directory if it could not pass the file
+        return None
 
 
 def _without_credential(path: Path, environ: Mapping[str, str]) -> Iterator[str]:

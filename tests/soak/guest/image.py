@@ -21,7 +21,7 @@ _NEEDED = {
     "debugfs": "e2fsprogs",
     "openssl": "openssl",
 }
-# What differs from an installation: where the disks are, the address, and that the serial console tells of cdsed.
+# What differs from an installation: where the disks are, the address, and that the serial console has the journal.
 _FILES = {
     "etc/machine-id": "8cf2644b4b0b428f93876d876050dc67\n",
     "etc/hostname": "guest\n",
@@ -35,10 +35,16 @@ _FILES = {
     "etc/systemd/system/cdsed.service.d/guest.conf": """\
 [Unit]
 RequiresMountsFor=/var/lib/cdsed /var/spool/cdsed
-[Service]
-StandardOutput=journal+console
-StandardError=journal+console
 """,
+    # Only what is used: each driver takes the emulator seconds.
+    "etc/systemd/system/systemd-udev-trigger.service.d/guest.conf": """\
+[Service]
+ExecStart=
+ExecStart=udevadm trigger --action=add --subsystem-match=block --subsystem-match=net --subsystem-match=virtio-ports
+""",
+    # What is written comes into the cache of the disk soon, where a power cut may lose a part of it.
+    "etc/sysctl.d/guest.conf": "vm.dirty_writeback_centisecs = 50\nvm.dirty_expire_centisecs = 50\n",
+    "etc/systemd/journald.conf.d/guest.conf": "[Journal]\nStorage=volatile\nForwardToConsole=yes\n",
     "etc/systemd/system/orders.service": """\
 [Service]
 ExecStart=/usr/bin/python3 /usr/local/lib/orders.py
@@ -46,8 +52,17 @@ ExecStart=/usr/bin/python3 /usr/local/lib/orders.py
 WantedBy=multi-user.target
 """,
 }
+# Nobody logs in, nothing is updated, and none of these file systems is used.
+_MASKED = (
+    *("getty.target", "ldconfig.service", "systemd-firstboot.service", "systemd-hwdb-update.service"),
+    *("systemd-journal-catalog-update.service", "systemd-update-done.service", "systemd-pstore.service"),
+    *("systemd-binfmt.service", "proc-sys-fs-binfmt_misc.automount", "sys-fs-fuse-connections.mount"),
+    *("sys-kernel-config.mount", "dev-mqueue.mount", "systemd-tmpfiles-clean.timer", "modprobe@drm.service"),
+    *("systemd-network-generator.service", "systemd-networkd-persistent-storage.service"),
+    *("systemd-udev-load-credentials.service", "systemd-user-sessions.service"),
+)
 _DIRECTORIES = ("data", "var/lib/cdsed", "var/spool/cdsed")
-_ORDERS = Path(__file__).with_name("orders.py")
+_ORDERS, _INITIAL = (Path(__file__).with_name(name) for name in ("orders.py", "initial.py"))
 
 
 def why_not() -> str:
@@ -64,7 +79,8 @@ def root_image() -> Path:
         debootstrap or the packages cannot be had.
     """
     tree = trees.installed(_SUITE, "guest")
-    key = hashlib.sha256((tree.name + repr(_FILES) + _ORDERS.read_text("utf-8")).encode()).hexdigest()[:12]
+    added = "".join((tree.name, repr((_FILES, _MASKED)), _ORDERS.read_text("utf-8"), _INITIAL.read_text("utf-8")))
+    key = hashlib.sha256(added.encode()).hexdigest()[:12]
     image = trees.MACHINES / f"guest-{key}.img"
     if not image.exists():
         for old in trees.MACHINES.glob("guest-*.img"):
@@ -73,6 +89,7 @@ def root_image() -> Path:
         new = image.with_suffix(".new")
         new.unlink(missing_ok=True)
         make_file_system(new, "-d", str(tree), size=_ROOT_BYTES)
+        trees.run_in(tree, "python3", "-c", _INITIAL.read_text("utf-8"))
         for name in ("vmlinuz", "initrd.img"):
             shutil.copyfile(tree / (tree / name).readlink(), trees.MACHINES / f"guest-{name}")
         new.rename(image)
@@ -117,9 +134,11 @@ def _add_to(tree: Path) -> None:
     for name in _DIRECTORIES:
         (tree / name).mkdir(parents=True, exist_ok=True)
     shutil.copyfile(_ORDERS, tree / "usr/local/lib/orders.py")
-    wanted = tree / "etc/systemd/system/multi-user.target.wants/orders.service"
-    wanted.unlink(missing_ok=True)
-    wanted.symlink_to("/etc/systemd/system/orders.service")
+    units = tree / "etc/systemd/system"
+    links = {"multi-user.target.wants/orders.service": "/etc/systemd/system/orders.service"}
+    for name, target in (links | dict.fromkeys(_MASKED, "/dev/null")).items():
+        (units / name).unlink(missing_ok=True)
+        (units / name).symlink_to(target)
 
 
 def _run(*command: str) -> None:

@@ -20,7 +20,7 @@ from tests.support.daemon import Installation
 from tests.support.disk_control import DiskControl
 from tests.support.disk_state import state_in
 from tests.support.front import Front, server_context
-from tests.support.judge import Judge, Verdicts
+from tests.support.judge import NEVER, Judge, Verdicts
 from tests.support.machine import trees
 from tests.support.namespaces import Namespace
 from tests.support.sandbox import SandboxProcess
@@ -146,10 +146,11 @@ class GuestLab:
         """Give the sandbox products, and the inbox a listing of them that no power cut takes away."""
         self.sandbox.add_products(*products)
         names = [str(product["safename"]) for product in products]
-        self.judge.expect(listing, names)
+        content = "".join(f"{each}\n" for each in names)
+        self.judge.expect(listing, content.encode(), names)
         inbox, name = "/var/lib/cdsed/inbox", shlex.quote(listing)
         written = f"cat > {inbox}/../.new; sync {inbox}/../.new; mv {inbox}/../.new {inbox}/{name}; sync {inbox}"
-        self.guest.run("sh", "-euc", written, text="".join(f"{each}\n" for each in names))
+        self.guest.run("sh", "-euc", written, text=content)
         return names
 
     def status(self) -> dict[str, Any]:
@@ -187,10 +188,13 @@ class GuestLab:
         """Cut the power of the machine and of its disk, and judge what the disk has; return what happened, in words."""
         self.disk.control.ask(do="off")
         self.guest.cut()
+        # The sandbox would count these connections until a time-out, and take the next ones for too many.
+        self.front.hang_up()
         [lost] = self.disk.control.ask(do="settle", survival=survival, seed=seed)
         with self.looked_at() as here:
             state = state_in(here, self._folder / "copy")
-            self.judge.after_cut(state.products, state.broken)
+            begun_max = 2 * sum(account.sessions for account in self.sandbox.accounts)
+            self.judge.after_cut(state.products, state.listings, state.broken, begun_max)
         states = ", ".join(f"{count} {name}" for name, count in sorted(Counter(state.products.values()).items()))
         return f"{survival}: {lost['kept']} of {lost['cached']} cached blocks kept; {states}"
 
@@ -220,4 +224,5 @@ class GuestLab:
         self.guest.run("sync")
         with self.looked_at():
             self.judge.at_the_end()
+        print("never:", *(f"{self.verdicts.counts[kind]} {kind};" for kind in NEVER), flush=True)
         assert self.verdicts.found == []

