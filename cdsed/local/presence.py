@@ -3,7 +3,7 @@
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from pathlib import Path
@@ -49,7 +49,8 @@ class FoundProduct:
 
 @frozen
 class _Listed:
-    names: frozenset[str]
+    """How the names of a directory begin: whole names of a million products would take much memory."""
+
     beginnings: frozenset[str]
     at_boot_s: float
 
@@ -111,14 +112,12 @@ class Presence:
             complete product counts.
         """
         now_s = self._clock.boot_s()
-        for directory in self._directories(safename, outputdir, below, choice, now_s):
-            listed = self._listing_of(directory, now_s)
-            if _has_nothing_like(safename, listed.beginnings):
-                continue
-            for name in _forms(safename):
-                if name in listed.names and satisfies(path := Path(directory, name), safename, choice, self._pulse):
-                    return path
-        return None
+        directories = (
+            directory
+            for directory in self._directories(safename, outputdir, below, choice, now_s)
+            if not _has_nothing_like(safename, self._beginnings_in(directory, now_s))
+        )
+        return self._found(safename, directories, choice)
 
     def surely_absent(
         self, safenames: Collection[str], outputdir: Path | None, choice: Choice | None
@@ -132,7 +131,7 @@ class Presence:
         if self._archives or self._layouts or choice is not None or any(self._noted_at(top, now_s) for top in tops):
             return frozenset()
         absent = {name for name in safenames if len(name) >= _LONG_CHARACTERS}
-        for beginnings in filter(None, (self._listing_of(top, now_s).beginnings for top in tops)):
+        for beginnings in filter(None, (self._beginnings_in(top, now_s) for top in tops)):
             absent = {name for name in absent if _beginning(name) not in beginnings}
         return absent
 
@@ -140,15 +139,7 @@ class Presence:
         self, safename: str, outputdir: Path | None = None, below: str = "", choice: Choice | None = None
     ) -> Path | None:
         """Do the same without the cache; call it just before a download."""
-        forms = _forms(safename)
-        for place in self._directories(safename, outputdir, below, choice, None):
-            for name in forms:
-                # There are two dozen forms of a name, and almost none is there: to ask for each costs least like this.
-                if os.access(place + "/" + name, os.F_OK) and satisfies(
-                    path := Path(place, name), safename, choice, self._pulse
-                ):
-                    return path
-        return None
+        return self._found(safename, self._directories(safename, outputdir, below, choice, None), choice)
 
     def find_product(self, product: Product, outputdir: Path | None) -> FoundProduct | None:
         """Look for a product of the state as `find_now` does, with all files that its listings want.
@@ -165,11 +156,23 @@ class Presence:
         found = self.find_now(product.safename, outputdir, below, Choice.from_json(product.choice))
         return None if found is None else FoundProduct(found, is_marked(found))
 
+    def _found(self, safename: str, directories: Iterable[str], choice: Choice | None) -> Path | None:
+        """Return the first whole form of a product in some directories."""
+        forms = _forms(safename)
+        for place in directories:
+            for name in forms:
+                # There are two dozen forms of a name, and almost none is there: to ask for each costs least like this.
+                if os.access(place + "/" + name, os.F_OK) and satisfies(
+                    path := Path(place, name), safename, choice, self._pulse
+                ):
+                    return path
+        return None
+
     def missing_roots(self) -> list[Path]:
         """Return spools that are missing and archives that are missing or empty: presumably they are not mounted."""
         # Unlike `Path.is_dir`, this returns False for a directory that does not respond.
         spools = [spool for spool in self._spools if not os.path.isdir(spool)]  # noqa: PTH112
-        return spools + [archive.root for archive in self._archives if not _list(archive.root)]
+        return spools + [archive.root for archive in self._archives if not _beginnings(archive.root)]
 
     def _directories(
         self, safename: str, outputdir: Path | None, below: str, choice: Choice | None, now_s: float | None
@@ -204,15 +207,15 @@ class Presence:
             self._noted[top] = (self._clock.boot_s(), known)
         return known
 
-    def _listing_of(self, directory: str, now_s: float) -> _Listed:
-        listed = self._listed.get(directory)
+    def _beginnings_in(self, directory: str, now_s: float) -> frozenset[str]:
+        listed = self._listed.pop(directory, None)
         if listed is None or now_s - listed.at_boot_s >= self._fresh_s:
-            names = _list(directory)
-            listed = self._listed[directory] = _Listed(names, frozenset(map(_beginning, names)), now_s)
-            if len(self._listed) > _DIRECTORIES_MAX:
+            del listed  # it may be large, and is not needed beside the new one
+            listed = _Listed(_beginnings(directory), now_s)
+            if len(self._listed) >= _DIRECTORIES_MAX:
                 self._listed.popitem(last=False)
-        self._listed.move_to_end(directory)
-        return listed
+        self._listed[directory] = listed
+        return listed.beginnings
 
 
 def presence_of(settings: Settings, clock: Clock, pulse: Pulse = no_pulse) -> Presence:
@@ -236,9 +239,11 @@ def _has_nothing_like(safename: str, beginnings: AbstractSet[str]) -> bool:
     return len(safename) >= _LONG_CHARACTERS and _beginning(safename) not in beginnings
 
 
-def _list(directory: Path | str) -> frozenset[str]:
+def _beginnings(directory: Path | str) -> frozenset[str]:
+    """Return how the names in a directory begin; none if it cannot be searched."""
     try:
-        return frozenset(os.listdir(directory))  # noqa: PTH208 - only the names are needed
+        with os.scandir(directory) as entries:
+            return frozenset(_beginning(entry.name) for entry in entries)
     except (FileNotFoundError, NotADirectoryError):
         return frozenset()
     except OSError as error:
