@@ -5,14 +5,14 @@ from pathlib import Path
 import apsw
 
 from cdsed.errors import StateDamaged, StateRefused
-from cdsed.store.queries import migrations, newest_migration, whole_schema
+from cdsed.store.queries import migrations, whole_schema
 
 APPLICATION_ID = 0x43445345  # "CDSE"
 
 
 def newest_schema() -> int:
     """Return the number of the schema that this cdsed uses."""
-    return newest_migration()
+    return len(migrations())
 
 
 def migrate(connection: apsw.Connection, path: Path) -> None:

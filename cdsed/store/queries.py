@@ -41,13 +41,4 @@ def whole_schema() -> str:
 @cache
 def migrations() -> tuple[str, ...]:
     """Return the texts of all migrations; number n of them leads to ``user_version`` n."""
-    return tuple(script.read_text(encoding="utf-8") for script in _migrations())
-
-
-def newest_migration() -> int:
-    """Return the number of the last migration, without reading it."""
-    return len(_migrations())
-
-
-def _migrations() -> list[Path]:
-    return sorted((_FOLDER / "migrations").glob("*.sql"))
+    return tuple(script.read_text(encoding="utf-8") for script in sorted((_FOLDER / "migrations").glob("*.sql")))
