@@ -344,6 +344,7 @@ complete -c cdsed -n '_shtab_cdsed_using state rebuild' -l dry-run -d 'show what
 complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a demo -d 'Start a sandbox and a daemon, drop a listing, show its progress and its report, and compare every file with its source. Exits with 0 only if every result is as expected.'
 complete -c cdsed -n '_shtab_cdsed_using demo' -s h -l help -d 'show this help message and exit'
 complete -c cdsed -n '_shtab_cdsed_using demo' -l keep -d 'keep the temporary directory'
+complete -c cdsed -n '_shtab_cdsed_using demo' -l cluster -d 'let three workers of Dask on this machine have the connections'
 complete -c cdsed -n '_shtab_cdsed_using demo; and test $_shtab_cdsed_npos -eq 0' -ka "(__fish_complete_directories)" -d 'run it here and keep all files'
 complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a sandbox -d 'Simulate CDSE on loopback until ^C: S3, catalogue, quotas, and faults on demand. Its products are made up; its keys are not secret.'
 complete -c cdsed -n '_shtab_cdsed_using sandbox' -s h -l help -d 'show this help message and exit'

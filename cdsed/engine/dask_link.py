@@ -10,7 +10,8 @@ import queue
 import threading
 import uuid
 from collections.abc import Sequence
-from contextlib import ExitStack
+from concurrent.futures import CancelledError
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from cdsed.errors import MachineError
 
 _log = logging.getLogger(__name__)
 
+# What Dask raises when its scheduler is gone, or its client is closed.
+_GONE = (OSError, RuntimeError, ValueError, CancelledError)
 _CONNECT_WITHIN_S = 30
 #: So much longer than a message may take: a carrier that does not answer is gone.
 _ANSWER_WITHIN_S = 30
@@ -116,7 +119,7 @@ class _Inbox:
 
     def __init__(self, messages: Queue) -> None:
         self._messages = messages
-        self._taken: queue.SimpleQueue[list[str] | Exception] = queue.SimpleQueue()
+        self._taken: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
         threading.Thread(target=self._take, name="messages", daemon=True).start()
 
     def receive(self, timeout_s: float) -> Sequence[str]:
@@ -125,16 +128,17 @@ class _Inbox:
             taken = self._taken.get(timeout=timeout_s)
         except queue.Empty:
             return ()
-        if isinstance(taken, Exception):
-            raise _gone(taken) from taken
+        if taken is None:
+            raise MachineError("Dask brings no messages any more", code="Engine")
         return taken
 
     def _take(self) -> None:
         try:
-            while True:
-                self._taken.put([str(line) for line in self._messages.get()])
-        except Exception as error:  # noqa: BLE001 - distributed raises many kinds; `receive` raises it again
-            self._taken.put(error)
+            with suppress(*_GONE):
+                while True:
+                    self._taken.put([str(line) for line in self._messages.get()])
+        finally:
+            self._taken.put(None)
 
 
 def run_pilot(head: str, config: str, holders: int, here_every_s: float, silent_s: float) -> str:
@@ -187,9 +191,5 @@ def _down_name(pilot: str) -> str:
 def _put(messages: Queue, lines: Sequence[str]) -> None:
     try:
         messages.put(list(lines), timeout=_ANSWER_WITHIN_S)
-    except Exception as error:
-        raise _gone(error) from error
-
-
-def _gone(error: Exception) -> MachineError:
-    return MachineError(f"Dask carries no messages any more: {type(error).__name__} {error}", code="Engine")
+    except _GONE as error:
+        raise MachineError(f"Dask takes no messages any more: {type(error).__name__} {error}", code="Engine") from error

@@ -49,8 +49,8 @@ class RemoteTransport:
         self._seat = seat
         self._tools = tools
         self._batches = 0
-        self._first = _Claimant(self.close)
-        self._further = _Claimant(lambda: seats.may_ask(seat, wait=True))
+        self._first = _RemoteClaimant(self.close)
+        self._further = _RemoteClaimant(lambda: seats.may_ask(seat, wait=True))
 
     def list_objects(self, location: S3Location) -> list[ListedObject]:
         """As `Transport`."""
@@ -181,7 +181,7 @@ class RemoteTransport:
         return result.answer
 
 
-class _Claimant:
+class _RemoteClaimant:
     """The connection of a holder, for the claim of a request."""
 
     def __init__(self, close: Callable[[], object]) -> None:

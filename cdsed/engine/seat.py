@@ -55,7 +55,7 @@ class Seat:
         self.state = replace(self.state, fence=lease.fence)
 
 
-class Tally:
+class PilotTally:
     """What came over the connections of each pilot's holders."""
 
     def __init__(self) -> None:

@@ -6,6 +6,7 @@ state keeps the session before each answer, so a crash of the head changes nothi
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable
 
 from cdsed._version import __version__
@@ -14,7 +15,7 @@ from cdsed.config.engine_settings import EngineSettings
 from cdsed.engine.grant_rules import MARGIN_S, HeadReply, SeatState, hears_bye, hears_renew, hears_want
 from cdsed.engine.link import Link
 from cdsed.engine.orders import TaskOrder
-from cdsed.engine.seat import Seat, Tally
+from cdsed.engine.seat import PilotTally, Seat
 from cdsed.engine.wire import (
     Ask,
     Bye,
@@ -76,7 +77,7 @@ class Seats:
         self._seats: dict[str, Seat] = {}
         self._nodes: dict[str, str] = {}  # by pilot
         self._heard_s: dict[str, float] = {}
-        self._tally = Tally()
+        self._tally = PilotTally()
 
     def run(self, stop: threading.Event) -> None:
         """Answer holders until `stop` is set and no seat is taken."""
@@ -100,12 +101,12 @@ class Seats:
         self._link.close()
 
     def take(self) -> Seat | None:
-        """Take an idle holder, on the machine where the fewest are at work; None if there is none."""
+        """Take an idle holder, on the machine, and its worker, where the fewest are at work; None if there is none."""
         fresh_s = self._clock.boot_s() - self._settings.grant_s / 2
         with self._lock:
-            busy: dict[str, int] = {}
+            busy: Counter[str] = Counter()
             for seat in self._seats.values():
-                busy[seat.node] = busy.get(seat.node, 0) + seat.taken
+                busy.update({seat.node: seat.taken, seat.pilot: seat.taken})
             idle = [
                 seat
                 for seat in self._seats.values()
@@ -113,7 +114,7 @@ class Seats:
             ]
             if not idle:
                 return None
-            seat = min(idle, key=lambda each: busy[each.node])
+            seat = min(idle, key=lambda each: (busy[each.node], busy[each.pilot]))
             seat.taken = True
             return seat
 
