@@ -9,7 +9,7 @@ import logging
 import queue
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 import dask
 from distributed import Client, LocalCluster, Queue, Security, get_client
 
-from cdsed.config.engine_settings import LOCAL_CLUSTER, EngineSettings
+from cdsed.config.engine_settings import CERTIFICATE_NAME, KEY_NAME, LOCAL_CLUSTER, EngineSettings
 from cdsed.engine.pilot import Pilot, PilotOrder
 from cdsed.errors import MachineError
 
@@ -153,6 +153,22 @@ def run_pilot(head: str, config: str, holders: int, here_every_s: float, silent_
     return Pilot(DaskPilotLink(head, name), PilotOrder(config, holders, here_every_s, silent_s), name).run()
 
 
+def on_every_worker(settings: EngineSettings, call: Callable[..., object], *arguments: object) -> dict[str, object]:
+    """Call a function on every worker of a scheduler; return what came of it, an error too, by address.
+
+    Raises
+    ------
+    MachineError
+        The scheduler does not answer.
+    """
+    try:
+        with Client(settings.scheduler, security=_security(settings), timeout=_CONNECT_WITHIN_S) as client:
+            came: dict[str, object] = client.run(call, *arguments, on_error="return")
+            return came
+    except _GONE as error:
+        raise MachineError(f"Dask at {settings.scheduler} does not answer: {error}", code="Engine") from error
+
+
 def _client(settings: EngineSettings, workers: int, scratch: Path, stack: ExitStack) -> Client:
     """Connect to a scheduler, or start one: with TLS and keys of its own, as other users may reach its port, too."""
     logging.getLogger("distributed").setLevel(logging.WARNING)
@@ -164,7 +180,7 @@ def _client(settings: EngineSettings, workers: int, scratch: Path, stack: ExitSt
         }
     )
     if settings.scheduler != LOCAL_CLUSTER:
-        return Client(settings.scheduler, timeout=_CONNECT_WITHIN_S, set_as_default=False)
+        return Client(settings.scheduler, security=_security(settings), timeout=_CONNECT_WITHIN_S, set_as_default=False)
     cluster = stack.enter_context(
         LocalCluster(
             n_workers=workers,
@@ -182,6 +198,14 @@ def _client(settings: EngineSettings, workers: int, scratch: Path, stack: ExitSt
         )
     )
     return Client(cluster, set_as_default=False)
+
+
+def _security(settings: EngineSettings) -> Security | None:
+    """Return the certificate of the installation; None: the scheduler is on this machine, without TLS."""
+    if settings.tls_dir is None:
+        return None
+    certificate, key = str(settings.tls_dir / CERTIFICATE_NAME), str(settings.tls_dir / KEY_NAME)
+    return Security(tls_ca_file=certificate, tls_client_cert=certificate, tls_client_key=key, require_encryption=True)
 
 
 def _down_name(pilot: str) -> str:
