@@ -5,7 +5,6 @@ import math
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,7 +16,6 @@ from cdsed.engine.holder_broker import HolderBroker
 from cdsed.engine.pilot import PilotOrder
 from cdsed.engine.seats import Seats
 from cdsed.errors import MachineError
-from cdsed.store import leases
 from cdsed.work.flock_broker import FlockBroker
 
 _log = logging.getLogger(__name__)
@@ -46,13 +44,12 @@ class Head:
         self, local: FlockBroker, config: Path, state_id: str, sessions: int, on_idle: Callable[[], None]
     ) -> None:
         settings: Settings = local.settings
-        engine, store = settings.engine, local.store
+        engine = settings.engine
         order = PilotOrder(str(config), engine.holders_per_worker, engine.renew_every_s, 2 * engine.grant_s)
         workers = math.ceil(sessions / engine.holders_per_worker)
         self._link = DaskLink(engine, workers, settings.sessions_dir / "dask", order)
-        hold = partial(leases.hold, store.db, store.clock, hold_s=hold_s(engine.grant_s, engine.lost_rest_s))
-        self._seats = Seats(self._link, engine, store.clock, hold, on_idle)
-        self.broker = HolderBroker(local, self._seats, state_id)
+        self._seats = Seats(self._link, engine, local.store.clock, on_idle)
+        self.broker = HolderBroker(local, self._seats, state_id, hold_s(engine.grant_s, engine.lost_rest_s))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._answer, name="seats", daemon=True)
 

@@ -54,8 +54,6 @@ class Seats:
 
     Parameters
     ----------
-    hold
-        Keeps a session in the state for as long as its connection may be open, and tells whether the lease is valid.
     on_idle
         Called when a holder wants a session.
     """
@@ -65,13 +63,11 @@ class Seats:
         link: Link,
         settings: EngineSettings,
         clock: Clock,
-        hold: Callable[[Lease], bool],
         on_idle: Callable[[], None],
     ) -> None:
         self._link = link
         self._settings = settings
         self._clock = clock
-        self._hold = hold
         self._on_idle = on_idle
         self._lock = threading.Lock()
         self._seats: dict[str, Seat] = {}
@@ -122,10 +118,14 @@ class Seats:
         """Let another session thread take a holder that has no lease."""
         seat.taken = False
 
-    def grant(self, seat: Seat, lease: Lease, bytes_per_s: int | None) -> bool:
-        """Give a lease to a holder; return whether the lease is still valid."""
+    def grant(self, seat: Seat, lease: Lease, bytes_per_s: int | None, keep: Callable[[], bool]) -> bool:
+        """Give a lease to a holder; return whether the lease is still valid.
+
+        `keep` is called before each answer that lets the connection be open for longer. It keeps the session in the
+        state for as long, and returns whether the lease is valid.
+        """
         with seat.lock:
-            seat.begin(lease, bytes_per_s)
+            seat.begin(lease, bytes_per_s, keep)
             return self._grant(seat)
 
     def limit(self, seat: Seat, bytes_per_s: int | None) -> None:
@@ -252,7 +252,7 @@ class Seats:
 
     def _keep(self, seat: Seat) -> bool:
         """Keep the session in the state before an answer lets its connection be open for longer."""
-        if seat.lease is None or seat.dead or not self._hold(seat.lease):
+        if seat.lease is None or seat.dead or not seat.keep():
             return False
         seat.open_until_s = self._clock.boot_s() + self._settings.grant_s + MARGIN_S
         return True
