@@ -9,7 +9,7 @@ import logging
 import queue
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -61,7 +61,12 @@ class DaskLink:
 
     def tend(self) -> None:
         """As `Link`."""
-        workers = self._client.scheduler_info()["workers"]
+        try:
+            self._tend(self._client.scheduler_info()["workers"])
+        except _GONE as error:
+            raise MachineError(f"Dask's scheduler is gone: {type(error).__name__} {error}", code="Engine") from error
+
+    def _tend(self, workers: Mapping[str, object]) -> None:
         for address, task in list(self._pilots.items()):
             if address not in workers or task.status in ("finished", "error", "lost", "cancelled"):
                 _log.info("the pilot on the worker %s has ended (%s)", address, task.status)

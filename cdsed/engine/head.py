@@ -5,6 +5,7 @@ import math
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,6 +17,7 @@ from cdsed.engine.holder_broker import HolderBroker
 from cdsed.engine.pilot import PilotOrder
 from cdsed.engine.seats import Seats
 from cdsed.errors import MachineError
+from cdsed.store import notices
 from cdsed.work.flock_broker import FlockBroker
 
 _log = logging.getLogger(__name__)
@@ -44,11 +46,12 @@ class Head:
         self, local: FlockBroker, config: Path, state_id: str, sessions: int, on_idle: Callable[[], None]
     ) -> None:
         settings: Settings = local.settings
-        engine = settings.engine
+        engine, store = settings.engine, local.store
+        tell = partial(notices.note, store.db, store.clock, notices.ENGINE)
         order = PilotOrder(str(config), engine.holders_per_worker, engine.renew_every_s, 2 * engine.grant_s)
         workers = math.ceil(sessions / engine.holders_per_worker)
         self._link = DaskLink(engine, workers, settings.sessions_dir / "dask", order)
-        self._seats = Seats(self._link, engine, local.store.clock, on_idle)
+        self._seats = Seats(self._link, engine, store.clock, on_idle, tell)
         self.broker = HolderBroker(local, self._seats, state_id, hold_s(engine.grant_s, engine.lost_rest_s))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._answer, name="seats", daemon=True)

@@ -33,13 +33,7 @@ _CLOSE_WITHIN_S = 5.0
 
 
 class RemoteTransport:
-    """The connection of a lease that a holder has.
-
-    Attributes
-    ----------
-    waits
-        Whether the holder waits for a request, with its connection closed.
-    """
+    """The connection of a lease that a holder has; what its machine has only in memory counts for nothing here."""
 
     def __init__(self, seats: Seats, seat: Seat, tools: SessionTools, state_id: str) -> None:
         self.requests = 0
@@ -170,7 +164,7 @@ class RemoteTransport:
         if isinstance(answer, Ask):
             self._tools.claim(self._further)
             self._seats.may_ask(self._seat, wait=False)
-        elif progress is not None and answer.safe:  # what its machine has only in memory may be lost with it
+        elif progress is not None and answer.safe:
             progress.safe(answer.done_bytes)
 
     def _came(self, result: Result, failed: TransferError | None) -> Answer:
@@ -182,7 +176,13 @@ class RemoteTransport:
 
 
 class _RemoteClaimant:
-    """The connection of a holder, for the claim of a request."""
+    """The connection of a holder, for the claim of a request.
+
+    Attributes
+    ----------
+    waits
+        As for `cdsed.transfer.lease_broker.Claimant`.
+    """
 
     def __init__(self, close: Callable[[], object]) -> None:
         self.waits = False
