@@ -20,13 +20,16 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-com
 COMPILE := $(BIN)/python -m compileall -q -j 0 $(VENV)/lib > /dev/null || true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check coverage bench bench-short bench-compare soak soak-machine peers fresh-machines docs screenshots lock install uninstall dist deb clean
+.PHONY: help demo demo-cluster test lint check coverage bench bench-short bench-compare soak soak-machine peers fresh-machines docs screenshots lock install uninstall dist deb clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed ## Install into .venv, then run the main job end to end against the built-in sandbox
 	$(BIN)/cdsed demo
+
+demo-cluster: $(VENV)/.installed ## The same, with the connections in three workers of Dask on this machine; it prints which fetched what
+	$(BIN)/cdsed demo --cluster
 
 test: $(VENV)/.tests-installed ## Install the test tools too, then run the tests, JOBS (3) at a time; TESTS= names some
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(TESTS)

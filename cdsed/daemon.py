@@ -167,7 +167,7 @@ class _Daemon:
             self._timetable = Timetable(self._db, clock, settings)
             with self._db.write():
                 processes.daemon_started(self._db, clock, version=__version__, once=order.once)
-                for former in (notices.RELOAD, notices.DAMAGED):
+                for former in (notices.RELOAD, notices.DAMAGED, notices.ENGINE):
                     notices.note(self._db, clock, former, None)
                 crash_loops.note(self._db, [])
                 breakers.forget(self._db, breakers.SERVICE)  # the settings may name another service than before

@@ -30,6 +30,9 @@ def add_parser(subparsers: Any) -> None:
     )
     command.add_argument("directory", nargs="?", type=Path, metavar="DIR", help="run it here and keep all files")
     command.add_argument("--keep", action="store_true", help="keep the temporary directory")
+    command.add_argument(
+        "--cluster", action="store_true", help="let three workers of Dask on this machine have the connections"
+    )
     command.set_defaults(command=run)
 
 
@@ -43,15 +46,18 @@ def run(arguments: argparse.Namespace) -> int:
     """
     import shlex
     import signal
+    from importlib.util import find_spec
 
     from cdsed.cli.demo_stage import Stage
     from cdsed.cli.sandbox import check_installed
 
     check_installed("demo")
+    if arguments.cluster and find_spec("distributed") is None:
+        raise UsageError("the cluster needs more libraries; install cdsed[dask]")
     signal.signal(signal.SIGTERM, _interrupt)
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
     with _directory(arguments) as directory:
-        stage = Stage(directory)
+        stage = Stage(directory, cluster=arguments.cluster)
         with stage.sandbox():
             _say(f"A simulated CDSE runs on this machine; all files are in {directory}.")
             stage.fill_archive()
@@ -59,8 +65,10 @@ def run(arguments: argparse.Namespace) -> int:
             _say(f"Dropped {dropped.name} into the inbox:", *dropped.read_text(encoding="utf-8").rstrip().split("\n"))
             _say("", "Two accounts with four sessions each; the key of the second has expired. `cdsed run --once`:")
             with stage.daemon() as process:
-                exit_code = _watch(stage, process)
+                exit_code = _watch(stage, process, _LONGEST_S * (3 if arguments.cluster else 1))
             _judge(stage, exit_code)
+            for line in stage.fetched():
+                _say(line)
         if arguments.directory or arguments.keep:
             quoted = shlex.quote(str(stage.config))
             _say(
@@ -88,7 +96,7 @@ def _directory(arguments: argparse.Namespace) -> Iterator[Path]:
     yield directory
 
 
-def _watch(stage: "Stage", process: "subprocess.Popen[bytes]") -> int:
+def _watch(stage: "Stage", process: "subprocess.Popen[bytes]", longest_s: float) -> int:
     """Show the progress of the daemon until it exits; return its exit code."""
     from subprocess import TimeoutExpired
 
@@ -98,7 +106,7 @@ def _watch(stage: "Stage", process: "subprocess.Popen[bytes]") -> int:
     live, progress = Live(sys.stdout), ProgressLine()
     every_s = _EVERY_PIPED_S if live.canvas().height is None else _EVERY_S
     shown: set[str] = set()
-    until_s = time.monotonic() + _LONGEST_S
+    until_s = time.monotonic() + longest_s
     while time.monotonic() < until_s:
         try:
             code = process.wait(every_s)
@@ -111,7 +119,7 @@ def _watch(stage: "Stage", process: "subprocess.Popen[bytes]") -> int:
             live.draw(progress.lines(report, live.canvas()))
         if code is not None:
             return code
-    raise CdsedError(f"the daemon is not ready after {_LONGEST_S:g} s{_log(stage)}")
+    raise CdsedError(f"the daemon is not ready after {longest_s:g} s{_log(stage)}")
 
 
 def _report(stage: "Stage") -> "StatusReport | None":

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -31,6 +32,9 @@ _SEED = 1
 _BYTES_PER_S = 2_000_000  # of each of the four connections: slow enough to be watched
 _READY_WITHIN_S = 20.0
 _LEAVE_WITHIN_S = 15.0
+# Two accounts have eight sessions.
+_CLUSTER = "engine: {kind: dask, holders_per_worker: 3, grant_s: 15, renew_every_s: 2, lost_rest_s: 10}\n"
+_FETCHED = re.compile(r"(\S+), pilot [0-9a-f]+: ([0-9]+) bytes in ([0-9]+) requests")
 # Variables with which the daemon of the demo would use a real installation.
 _FOREIGN = ("CDSED_CONFIG", "CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "NOTIFY_SOCKET", "JOURNAL_STREAM")
 
@@ -42,10 +46,13 @@ class Stage:
     ----------
     directory
         An empty directory.
+    cluster
+        Whether three workers of Dask have the connections.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, cluster: bool = False) -> None:
         self.directory = directory
+        self._engine = _CLUSTER if cluster else ""
         self.config = directory / "cdsed.yml"
         self.state_dir = directory / "state"
         self.spool = directory / "spool"
@@ -72,7 +79,8 @@ class Stage:
             self.config.write_text(
                 settings_yaml(url, self.directory.resolve())
                 + f"archives: [{{root: {json.dumps(str(self.archive.resolve()))}}}]\n"
-                + "transfer: {session_cooldown_s: 0.5, checkpoint_every_s: 0.5}\n",
+                + "transfer: {session_cooldown_s: 0.5, checkpoint_every_s: 0.5}\n"
+                + self._engine,
                 encoding="utf-8",
             )
             yield
@@ -95,6 +103,14 @@ class Stage:
         """Run the daemon until it has drained the inbox."""
         with _running(["cdsed", "run", "--once", "--config", str(self.config)], self.log) as process:
             yield process
+
+    def fetched(self) -> list[str]:
+        """Return what the holders of each worker of Dask fetched; nothing without a cluster."""
+        found = _FETCHED.findall(self.log.read_text(encoding="utf-8", errors="replace"))
+        return [
+            f"worker {number} on {node}: {int(size_bytes) / 1e6:.1f} MB in {requests} requests"
+            for number, (node, size_bytes, requests) in enumerate(found, start=1)
+        ]
 
     def report_file(self, kind: str) -> Path:
         """Return the path of the receipt or report of the listing, e.g. ``report.txt``."""

@@ -36,7 +36,7 @@ _GROUPS = {
     "control": ("pause", "drain", "priority", "cancel", "retry", "refetch"),
     "find out": ("explain", "missing", "export", "check", "web", "metrics"),
     "catalogue and names": ("query", "queries", "resolve", "metadata", "match", "convert", "parse"),
-    "maintain": ("keys", "hooks", "state"),
+    "maintain": ("keys", "hooks", "state", "engine"),
     "try it": ("demo", "sandbox"),
     "other": ("completion", "version", "role"),
 }

@@ -50,7 +50,7 @@ function _shtab_cdsed_using
   test "$_shtab_cdsed_cmdpath" = "$argv"
 end
 
-set -g _shtab_cdsed_commands config 'config check' 'config init' 'config import' 'config schema' add run status doctor pause resume drain priority cancel retry refetch explain missing export check web metrics query queries 'queries list' 'queries run' 'queries pause' 'queries resume' resolve metadata match convert parse keys 'keys list' 'keys create' 'keys delete' hooks 'hooks list' 'hooks test' 'hooks retry' state 'state check' 'state backup' 'state restore' 'state rebuild' demo sandbox completion version role
+set -g _shtab_cdsed_commands config 'config check' 'config init' 'config import' 'config schema' add run status doctor pause resume drain priority cancel retry refetch explain missing export check web metrics query queries 'queries list' 'queries run' 'queries pause' 'queries resume' resolve metadata match convert parse keys 'keys list' 'keys create' 'keys delete' hooks 'hooks list' 'hooks test' 'hooks retry' state 'state check' 'state backup' 'state restore' 'state rebuild' engine 'engine init' 'engine check' demo sandbox completion version role
 set -g _shtab_cdsed_opts_with_value --account --accounts --accounts-file --archive --area --attribute --bandwidth --cloud-max --code --collection --column --config --daily --days --direction --end --exclude --family --footprints --for --format --from --group --idle-timeout --inbox --include --layout --limit --listen --listing --log-format --mode --name --orbit --output --outputdir --polarisation --port --pre-spool --priority --ready-file --relative-orbit --sea-min --seed --settle-days --since --size --slice --spool --start --state --state-dir --textfile --to --tolerance-s --type --until --watch --write
 
 complete -c cdsed -e
@@ -341,9 +341,18 @@ complete -c cdsed -n '_shtab_cdsed_using state rebuild' -l json -d 'print JSON'
 complete -c cdsed -n '_shtab_cdsed_using state rebuild' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: the search path)'
 complete -c cdsed -n '_shtab_cdsed_using state rebuild' -l yes -d 'do not ask'
 complete -c cdsed -n '_shtab_cdsed_using state rebuild' -l dry-run -d 'show what it would use and what is lost'
+complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a engine -d 'Prepare and check the workers of Dask that may have the connections (engine.kind: dask).'
+complete -c cdsed -n '_shtab_cdsed_using engine' -s h -l help -d 'show this help message and exit'
+complete -c cdsed -n '_shtab_cdsed_using engine; and test $_shtab_cdsed_npos -eq 0' -a init -d 'make the certificate that scheduler, workers and daemon need for tls://'
+complete -c cdsed -n '_shtab_cdsed_using engine init' -s h -l help -d 'show this help message and exit'
+complete -c cdsed -n '_shtab_cdsed_using engine init; and test $_shtab_cdsed_npos -eq 0' -ka "(__fish_complete_directories)" -d 'new directory; engine.tls_dir of the settings'
+complete -c cdsed -n '_shtab_cdsed_using engine; and test $_shtab_cdsed_npos -eq 0' -a check -d 'ask each worker whether it sees settings, accounts and spools'
+complete -c cdsed -n '_shtab_cdsed_using engine check' -s h -l help -d 'show this help message and exit'
+complete -c cdsed -n '_shtab_cdsed_using engine check' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file'
 complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a demo -d 'Start a sandbox and a daemon, drop a listing, show its progress and its report, and compare every file with its source. Exits with 0 only if every result is as expected.'
 complete -c cdsed -n '_shtab_cdsed_using demo' -s h -l help -d 'show this help message and exit'
 complete -c cdsed -n '_shtab_cdsed_using demo' -l keep -d 'keep the temporary directory'
+complete -c cdsed -n '_shtab_cdsed_using demo' -l cluster -d 'let three workers of Dask on this machine have the connections'
 complete -c cdsed -n '_shtab_cdsed_using demo; and test $_shtab_cdsed_npos -eq 0' -ka "(__fish_complete_directories)" -d 'run it here and keep all files'
 complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a sandbox -d 'Simulate CDSE on loopback until ^C: S3, catalogue, quotas, and faults on demand. Its products are made up; its keys are not secret.'
 complete -c cdsed -n '_shtab_cdsed_using sandbox' -s h -l help -d 'show this help message and exit'

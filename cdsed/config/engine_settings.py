@@ -8,9 +8,12 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from cdsed.config.section import Section
+from cdsed.config.values import AbsolutePath
 
 LOCAL_CLUSTER = "local"
-_FORM = "should be local, or an address of this machine such as tcp://127.0.0.1:8786"
+#: What `cdsed engine init` makes in `EngineSettings.tls_dir`.
+CERTIFICATE_NAME, KEY_NAME = "cert.pem", "key.pem"
+_FORM = "should be local, tls://HOST:8786, or an address of this machine such as tcp://127.0.0.1:8786"
 
 
 def _scheduler(text: str) -> str:
@@ -18,15 +21,21 @@ def _scheduler(text: str) -> str:
         return text
     try:
         parts = urlsplit(text)
-        local = parts.hostname == "localhost" or ipaddress.ip_address(parts.hostname or "").is_loopback
-        found = parts.scheme == "tcp" and parts.port and parts.netloc and not parts.path
+        found = parts.scheme in ("tcp", "tls") and parts.hostname and parts.port and not parts.path and not parts.query
     except ValueError:
         raise ValueError(_FORM) from None
     if not found:
         raise ValueError(_FORM)
-    if not local:
-        raise ValueError(f"{_FORM}: whoever can connect to another one could run programs as this user")
+    if parts.scheme == "tcp" and not _is_here(parts.hostname or ""):
+        raise ValueError(f"{_FORM}: whoever can connect to another one without TLS could run programs as this user")
     return text
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class EngineSettings(Section):
@@ -38,6 +47,9 @@ class EngineSettings(Section):
     scheduler: Annotated[str, AfterValidator(_scheduler)] = Field(
         default=LOCAL_CLUSTER,
         description="address of Dask's scheduler; local: the daemon starts a scheduler and workers on this machine",
+    )
+    tls_dir: AbsolutePath | None = Field(
+        default=None, description="directory that `cdsed engine init` has made, for a scheduler with tls://"
     )
     grant_s: float = Field(
         default=30, ge=3, le=600, description="seconds after which a connection is closed without word from the daemon"
@@ -61,6 +73,8 @@ class EngineSettings(Section):
     def _it_can_work(self) -> Self:
         if 3 * self.renew_every_s > self.grant_s:
             raise ValueError(f"renew_every_s: should be at most a third of grant_s ({self.grant_s:g})")
+        if self.scheduler.startswith("tls:") and self.tls_dir is None:
+            raise ValueError("tls_dir: a scheduler with tls:// needs it; make it with `cdsed engine init`")
         if self.kind == "dask" and importlib.util.find_spec("distributed") is None:
             raise ValueError("kind: dask needs more libraries; install cdsed[dask], or leave it at local")
         return self

@@ -13,7 +13,7 @@ from cdsed.errors import (
     TransferError,
 )
 
-_OF_A_CODE = {cls.__name__: cls for cls in (ProductError, AccountError, ServiceError, MachineError)}
+_OF_A_CODE = {cls.__name__: cls for cls in (ProductError, AccountError, ServiceError, MachineError, TransferError)}
 _OF_A_TEXT = {cls.__name__: cls for cls in (OwnedElsewhere, Stopped, LeaseLost)}
 
 

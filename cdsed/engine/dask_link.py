@@ -9,20 +9,23 @@ import logging
 import queue
 import threading
 import uuid
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import dask
 from distributed import Client, LocalCluster, Queue, Security, get_client
 
-from cdsed.config.engine_settings import LOCAL_CLUSTER, EngineSettings
+from cdsed.config.engine_settings import CERTIFICATE_NAME, KEY_NAME, LOCAL_CLUSTER, EngineSettings
 from cdsed.engine.pilot import Pilot, PilotOrder
 from cdsed.errors import MachineError
 
 _log = logging.getLogger(__name__)
 
+# What Dask raises when its scheduler is gone, or its client is closed.
+_GONE = (OSError, RuntimeError, ValueError, CancelledError)
 _CONNECT_WITHIN_S = 30
 #: So much longer than a message may take: a carrier that does not answer is gone.
 _ANSWER_WITHIN_S = 30
@@ -58,7 +61,12 @@ class DaskLink:
 
     def tend(self) -> None:
         """As `Link`."""
-        workers = self._client.scheduler_info()["workers"]
+        try:
+            self._tend(self._client.scheduler_info()["workers"])
+        except _GONE as error:
+            raise MachineError(f"Dask's scheduler is gone: {type(error).__name__} {error}", code="Engine") from error
+
+    def _tend(self, workers: Mapping[str, object]) -> None:
         for address, task in list(self._pilots.items()):
             if address not in workers or task.status in ("finished", "error", "lost", "cancelled"):
                 _log.info("the pilot on the worker %s has ended (%s)", address, task.status)
@@ -116,7 +124,7 @@ class _Inbox:
 
     def __init__(self, messages: Queue) -> None:
         self._messages = messages
-        self._taken: queue.SimpleQueue[list[str] | Exception] = queue.SimpleQueue()
+        self._taken: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
         threading.Thread(target=self._take, name="messages", daemon=True).start()
 
     def receive(self, timeout_s: float) -> Sequence[str]:
@@ -125,16 +133,17 @@ class _Inbox:
             taken = self._taken.get(timeout=timeout_s)
         except queue.Empty:
             return ()
-        if isinstance(taken, Exception):
-            raise _gone(taken) from taken
+        if taken is None:
+            raise MachineError("Dask brings no messages any more", code="Engine")
         return taken
 
     def _take(self) -> None:
         try:
-            while True:
-                self._taken.put([str(line) for line in self._messages.get()])
-        except Exception as error:  # noqa: BLE001 - distributed raises many kinds; `receive` raises it again
-            self._taken.put(error)
+            with suppress(*_GONE):
+                while True:
+                    self._taken.put([str(line) for line in self._messages.get()])
+        finally:
+            self._taken.put(None)
 
 
 def run_pilot(head: str, config: str, holders: int, here_every_s: float, silent_s: float) -> str:
@@ -149,6 +158,22 @@ def run_pilot(head: str, config: str, holders: int, here_every_s: float, silent_
     return Pilot(DaskPilotLink(head, name), PilotOrder(config, holders, here_every_s, silent_s), name).run()
 
 
+def on_every_worker(settings: EngineSettings, call: Callable[..., object], *arguments: object) -> dict[str, object]:
+    """Call a function on every worker of a scheduler; return what came of it, an error too, by address.
+
+    Raises
+    ------
+    MachineError
+        The scheduler does not answer.
+    """
+    try:
+        with Client(settings.scheduler, security=_security(settings), timeout=_CONNECT_WITHIN_S) as client:
+            came: dict[str, object] = client.run(call, *arguments, on_error="return")
+            return came
+    except _GONE as error:
+        raise MachineError(f"Dask at {settings.scheduler} does not answer: {error}", code="Engine") from error
+
+
 def _client(settings: EngineSettings, workers: int, scratch: Path, stack: ExitStack) -> Client:
     """Connect to a scheduler, or start one: with TLS and keys of its own, as other users may reach its port, too."""
     logging.getLogger("distributed").setLevel(logging.WARNING)
@@ -160,7 +185,7 @@ def _client(settings: EngineSettings, workers: int, scratch: Path, stack: ExitSt
         }
     )
     if settings.scheduler != LOCAL_CLUSTER:
-        return Client(settings.scheduler, timeout=_CONNECT_WITHIN_S, set_as_default=False)
+        return Client(settings.scheduler, security=_security(settings), timeout=_CONNECT_WITHIN_S, set_as_default=False)
     cluster = stack.enter_context(
         LocalCluster(
             n_workers=workers,
@@ -180,6 +205,14 @@ def _client(settings: EngineSettings, workers: int, scratch: Path, stack: ExitSt
     return Client(cluster, set_as_default=False)
 
 
+def _security(settings: EngineSettings) -> Security | None:
+    """Return the certificate of the installation; None: the scheduler is on this machine, without TLS."""
+    if settings.tls_dir is None:
+        return None
+    certificate, key = str(settings.tls_dir / CERTIFICATE_NAME), str(settings.tls_dir / KEY_NAME)
+    return Security(tls_ca_file=certificate, tls_client_cert=certificate, tls_client_key=key, require_encryption=True)
+
+
 def _down_name(pilot: str) -> str:
     return f"cdsed-down-{pilot}"
 
@@ -187,9 +220,5 @@ def _down_name(pilot: str) -> str:
 def _put(messages: Queue, lines: Sequence[str]) -> None:
     try:
         messages.put(list(lines), timeout=_ANSWER_WITHIN_S)
-    except Exception as error:
-        raise _gone(error) from error
-
-
-def _gone(error: Exception) -> MachineError:
-    return MachineError(f"Dask carries no messages any more: {type(error).__name__} {error}", code="Engine")
+    except _GONE as error:
+        raise MachineError(f"Dask takes no messages any more: {type(error).__name__} {error}", code="Engine") from error

@@ -17,7 +17,7 @@ from cdsed.engine.holder_broker import HolderBroker
 from cdsed.engine.pilot import PilotOrder
 from cdsed.engine.seats import Seats
 from cdsed.errors import MachineError
-from cdsed.store import leases
+from cdsed.store import notices
 from cdsed.work.flock_broker import FlockBroker
 
 _log = logging.getLogger(__name__)
@@ -47,12 +47,12 @@ class Head:
     ) -> None:
         settings: Settings = local.settings
         engine, store = settings.engine, local.store
+        tell = partial(notices.note, store.db, store.clock, notices.ENGINE)
         order = PilotOrder(str(config), engine.holders_per_worker, engine.renew_every_s, 2 * engine.grant_s)
         workers = math.ceil(sessions / engine.holders_per_worker)
         self._link = DaskLink(engine, workers, settings.sessions_dir / "dask", order)
-        hold = partial(leases.hold, store.db, store.clock, hold_s=hold_s(engine.grant_s, engine.lost_rest_s))
-        self._seats = Seats(self._link, engine, store.clock, hold, on_idle)
-        self.broker = HolderBroker(local, self._seats, state_id)
+        self._seats = Seats(self._link, engine, store.clock, on_idle, tell)
+        self.broker = HolderBroker(local, self._seats, state_id, hold_s(engine.grant_s, engine.lost_rest_s))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._answer, name="seats", daemon=True)
 

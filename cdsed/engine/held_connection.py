@@ -25,7 +25,7 @@ from cdsed.engine.orders import (
     TaskOrder,
 )
 from cdsed.engine.wire import Ask, Granted, Mark, MayAsk, Result, Stop, Task, UpMessage
-from cdsed.errors import MachineError, Stopped, TransferError
+from cdsed.errors import Stopped, TransferError
 from cdsed.model.operation import BandwidthLimit
 from cdsed.process.threadwatch import ThreadWatch
 from cdsed.transfer.bandwidth import BandwidthBudget, Pace
@@ -132,9 +132,9 @@ class HeldConnection:
                 answer = self._do(task)
             except TransferError as error:
                 answer = Answer(failure=carried(error), failed=True)
-            except Exception as error:  # noqa: BLE001 - the head hears of it, and the next task may work
+            except Exception as error:  # noqa: BLE001 - the head reports it, and charges the product
                 _log.exception("task %d of lease %d failed", task.number, self._fence)
-                fault = MachineError(f"{type(error).__name__} in a holder; see the log of its worker", code="Holder")
+                fault = TransferError(f"{type(error).__name__} in a holder; see the log of its worker", code="Bug")
                 answer = Answer(failure=carried(fault), failed=True)
             result = Result(self._nonce, self._fence, task.number, answer, self._sent())
             self.idle = True

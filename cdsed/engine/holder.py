@@ -31,7 +31,7 @@ _LOOK_EVERY_S = 0.5
 _READ_BYTES = 2**16
 
 
-class Holder:
+class HolderProcess:
     """The messages of one holder: it asks for a session, renews its grant, and hands tasks to another thread."""
 
     def __init__(self, settings: Settings, nonce: str) -> None:
@@ -171,7 +171,7 @@ def main(config: str, nonce: str) -> ExitCode:
         log.print_error(str(error))
         return error.exit_code
     log.setup("holder", settings.log_level, settings.log_format)
-    holder = Holder(settings, nonce)
+    holder = HolderProcess(settings, nonce)
     try:
         holder.run()
     except BrokenPipeError:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from cdsed.config.accounts import Account
 from cdsed.engine.remote_transport import RemoteTransport
@@ -45,16 +46,23 @@ class HolderGrant:
 
     def release(self, *, used: bool) -> None:
         """End the lease; if the connection is not known to be closed, the session rests as long as it may be open."""
-        self.held.release(used=used, closed=self.broker.seats.end_lease(self.seat))
+        closed = self.broker.seats.end_lease(self.seat)
+        if closed:
+            self.held.keep(0.0)
+        self.held.release(used=used, closed=closed)
 
 
 @dataclass(frozen=True, slots=True)
 class HolderBroker:
-    """Grants a session when there is a holder for it; see `cdsed.transfer.lease_broker.LeaseBroker`."""
+    """Grants a session when there is a holder for it; see `cdsed.transfer.lease_broker.LeaseBroker`.
+
+    `hold_s` is how long a session is kept without word of its holder.
+    """
 
     local: FlockBroker
     seats: Seats
     state_id: str
+    hold_s: float
 
     def grant(self) -> HolderGrant | None:
         """Grant the best free session of a group that has work, if a holder is idle."""
@@ -66,7 +74,7 @@ class HolderBroker:
             self.seats.give_back(seat)
             return None
         grant = HolderGrant(self, held, seat)
-        if not self.seats.grant(seat, held.lease, self.share(held)):
+        if not self.seats.grant(seat, held.lease, self.share(held), partial(held.keep, self.hold_s)):
             grant.release(used=False)
             return None
         return grant

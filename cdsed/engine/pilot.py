@@ -55,15 +55,23 @@ class _Running:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path("/")
         )
         self.down: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        for work in (self._read, self._write):
-            threading.Thread(target=work, args=(lines,), name=f"{work.__name__} {nonce}", daemon=True).start()
+        self._reader = threading.Thread(target=self._read, args=(lines,), name=f"reader {nonce}", daemon=True)
+        self._reader.start()
+        threading.Thread(target=self._write, name=f"writer {nonce}", daemon=True).start()
+
+    def bury(self, lines: "queue.SimpleQueue[str]") -> None:
+        """Say that it is dead, after all that it said itself."""
+        status = self.process.wait()
+        self._reader.join()
+        self.down.put(None)
+        lines.put(encode(Dead(self.nonce, status)))
 
     def _read(self, lines: "queue.SimpleQueue[str]") -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             lines.put(line.decode("utf-8", errors="replace").rstrip("\n"))
 
-    def _write(self, _: object) -> None:
+    def _write(self) -> None:
         """Write from a thread of its own: a stopped holder reads nothing, and must not stop the others."""
         assert self.process.stdin is not None
         try:
@@ -135,11 +143,9 @@ class Pilot:
     def _tend(self) -> None:
         """Reap dead holders, and start those that are missing."""
         for nonce, holder in list(self._holders.items()):
-            status = holder.process.poll()
-            if status is not None:
+            if holder.process.poll() is not None:
                 del self._holders[nonce]
-                holder.down.put(None)
-                self._lines.put(encode(Dead(nonce, status)))
+                holder.bury(self._lines)
         missing = self._order.holders - len(self._holders)
         if missing and time.monotonic() - self._made_s >= _RESPAWN_S:
             self._made_s = time.monotonic()
@@ -164,6 +170,5 @@ class Pilot:
     def _end(self) -> None:
         for holder in self._holders.values():
             holder.process.kill()
-        for nonce, holder in self._holders.items():
-            self._lines.put(encode(Dead(nonce, holder.process.wait())))
-            holder.down.put(None)
+        for holder in self._holders.values():
+            holder.bury(self._lines)

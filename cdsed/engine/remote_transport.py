@@ -33,13 +33,7 @@ _CLOSE_WITHIN_S = 5.0
 
 
 class RemoteTransport:
-    """The connection of a lease that a holder has.
-
-    Attributes
-    ----------
-    waits
-        Whether the holder waits for a request, with its connection closed.
-    """
+    """The connection of a lease that a holder has; what its machine has only in memory counts for nothing here."""
 
     def __init__(self, seats: Seats, seat: Seat, tools: SessionTools, state_id: str) -> None:
         self.requests = 0
@@ -49,8 +43,8 @@ class RemoteTransport:
         self._seat = seat
         self._tools = tools
         self._batches = 0
-        self._first = _Claimant(self.close)
-        self._further = _Claimant(lambda: seats.may_ask(seat, wait=True))
+        self._first = _RemoteClaimant(self.close)
+        self._further = _RemoteClaimant(lambda: seats.may_ask(seat, wait=True))
 
     def list_objects(self, location: S3Location) -> list[ListedObject]:
         """As `Transport`."""
@@ -170,7 +164,7 @@ class RemoteTransport:
         if isinstance(answer, Ask):
             self._tools.claim(self._further)
             self._seats.may_ask(self._seat, wait=False)
-        elif progress is not None and answer.safe:  # what its machine has only in memory may be lost with it
+        elif progress is not None and answer.safe:
             progress.safe(answer.done_bytes)
 
     def _came(self, result: Result, failed: TransferError | None) -> Answer:
@@ -181,8 +175,14 @@ class RemoteTransport:
         return result.answer
 
 
-class _Claimant:
-    """The connection of a holder, for the claim of a request."""
+class _RemoteClaimant:
+    """The connection of a holder, for the claim of a request.
+
+    Attributes
+    ----------
+    waits
+        As for `cdsed.transfer.lease_broker.Claimant`.
+    """
 
     def __init__(self, close: Callable[[], object]) -> None:
         self.waits = False

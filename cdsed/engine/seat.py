@@ -2,6 +2,7 @@
 
 import queue
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from cdsed.engine.grant_rules import SeatState
@@ -20,6 +21,8 @@ class Seat:
         Of the holder, about the tasks of its lease.
     open_until_s
         Until then its connection may be open if nothing more is heard, in seconds since boot.
+    keep
+        Keeps the session of its lease; see `cdsed.engine.seats.Seats.grant`.
     closed
         Set when the connection of its lease is closed: by the word of the holder, or because the holder is dead.
     """
@@ -28,6 +31,7 @@ class Seat:
     node: str
     state: SeatState
     lease: Lease | None = None
+    keep: Callable[[], bool] = lambda: False
     bytes_per_s: int | None = None
     taken: bool = False
     dead: bool = False
@@ -45,9 +49,9 @@ class Seat:
         """The pilot that runs it."""
         return self.nonce.partition(".")[0]
 
-    def begin(self, lease: Lease, bytes_per_s: int | None) -> None:
+    def begin(self, lease: Lease, bytes_per_s: int | None, keep: Callable[[], bool]) -> None:
         """Forget the lease before, and have this one."""
-        self.lease, self.bytes_per_s = lease, bytes_per_s
+        self.lease, self.bytes_per_s, self.keep = lease, bytes_per_s, keep
         self.number, self.ordered, self.sent = 0, None, Sent()
         self.closed.clear()
         while not self.answers.empty():
@@ -55,7 +59,7 @@ class Seat:
         self.state = replace(self.state, fence=lease.fence)
 
 
-class Tally:
+class PilotTally:
     """What came over the connections of each pilot's holders."""
 
     def __init__(self) -> None:

@@ -6,15 +6,16 @@ state keeps the session before each answer, so a crash of the head changes nothi
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable
 
-from cdsed._version import __version__
 from cdsed.clock import Clock
 from cdsed.config.engine_settings import EngineSettings
 from cdsed.engine.grant_rules import MARGIN_S, HeadReply, SeatState, hears_bye, hears_renew, hears_want
+from cdsed.engine.known_pilots import KnownPilots
 from cdsed.engine.link import Link
 from cdsed.engine.orders import TaskOrder
-from cdsed.engine.seat import Seat, Tally
+from cdsed.engine.seat import PilotTally, Seat
 from cdsed.engine.wire import (
     Ask,
     Bye,
@@ -33,7 +34,6 @@ from cdsed.engine.wire import (
     Stop,
     Task,
     Want,
-    Welcome,
     decode,
     encode,
 )
@@ -53,10 +53,10 @@ class Seats:
 
     Parameters
     ----------
-    hold
-        Keeps a session in the state for as long as its connection may be open, and tells whether the lease is valid.
     on_idle
         Called when a holder wants a session.
+    tell
+        Called every second or so with what a user should know of the workers; None: nothing.
     """
 
     def __init__(
@@ -64,22 +64,22 @@ class Seats:
         link: Link,
         settings: EngineSettings,
         clock: Clock,
-        hold: Callable[[Lease], bool],
         on_idle: Callable[[], None],
+        tell: Callable[[str | None], object],
     ) -> None:
         self._link = link
         self._settings = settings
         self._clock = clock
-        self._hold = hold
         self._on_idle = on_idle
+        self._tell = tell
         self._lock = threading.Lock()
         self._seats: dict[str, Seat] = {}
-        self._nodes: dict[str, str] = {}  # by pilot
-        self._heard_s: dict[str, float] = {}
-        self._tally = Tally()
+        self._pilots = KnownPilots(2 * settings.grant_s, clock.boot_s())
+        self._tally = PilotTally()
+        self._failure: MachineError | None = None
 
     def run(self, stop: threading.Event) -> None:
-        """Answer holders until `stop` is set and no seat is taken."""
+        """Answer holders until `stop` is set and no seat is taken; raises MachineError when the carrier is gone."""
         tend_s = 0.0
         while not stop.is_set() or any(seat.taken for seat in list(self._seats.values())):
             now_s = self._clock.boot_s()
@@ -88,24 +88,27 @@ class Seats:
                 if not stop.is_set():
                     self._link.tend()
                 self._forget_silent(now_s)
+                self._tell(self._pilots.problem(now_s))
             for line in self._link.receive(_TEND_EVERY_S / 2):
                 self.hear(line)
+            if self._failure is not None:
+                raise self._failure
 
     def end(self) -> None:
         """Let all pilots end."""
         for line in self._tally.lines():
             _log.info("%s", line)
-        for pilot in list(self._nodes):
+        for pilot in list(self._pilots.nodes):
             self._send(pilot, Leave(pilot, "the daemon ends"))
         self._link.close()
 
     def take(self) -> Seat | None:
-        """Take an idle holder, on the machine where the fewest are at work; None if there is none."""
+        """Take an idle holder, on the machine, and its worker, where the fewest are at work; None if there is none."""
         fresh_s = self._clock.boot_s() - self._settings.grant_s / 2
         with self._lock:
-            busy: dict[str, int] = {}
+            busy: Counter[str] = Counter()
             for seat in self._seats.values():
-                busy[seat.node] = busy.get(seat.node, 0) + seat.taken
+                busy.update({seat.node: seat.taken, seat.pilot: seat.taken})
             idle = [
                 seat
                 for seat in self._seats.values()
@@ -113,7 +116,7 @@ class Seats:
             ]
             if not idle:
                 return None
-            seat = min(idle, key=lambda each: busy[each.node])
+            seat = min(idle, key=lambda each: (busy[each.node], busy[each.pilot]))
             seat.taken = True
             return seat
 
@@ -121,10 +124,14 @@ class Seats:
         """Let another session thread take a holder that has no lease."""
         seat.taken = False
 
-    def grant(self, seat: Seat, lease: Lease, bytes_per_s: int | None) -> bool:
-        """Give a lease to a holder; return whether the lease is still valid."""
+    def grant(self, seat: Seat, lease: Lease, bytes_per_s: int | None, keep: Callable[[], bool]) -> bool:
+        """Give a lease to a holder; return whether the lease is still valid.
+
+        `keep` is called before each answer that lets the connection be open for longer. It keeps the session in the
+        state for as long, and returns whether the lease is valid.
+        """
         with seat.lock:
-            seat.begin(lease, bytes_per_s)
+            seat.begin(lease, bytes_per_s, keep)
             return self._grant(seat)
 
     def limit(self, seat: Seat, bytes_per_s: int | None) -> None:
@@ -186,15 +193,13 @@ class Seats:
         try:
             self._take(decode(line))
         except MachineError as error:
-            if error.code != "Message":
-                raise
             _log.warning("%s", error)
 
     def _take(self, message: object) -> None:
         now_s = self._clock.boot_s()
         match message:
-            case PilotHere(pilot=pilot, node=node, version=version):
-                self._welcome(pilot, node, version, now_s)
+            case PilotHere() as here:
+                self._welcome(here, now_s)
             case Want(nonce=nonce, seq=seq, ended=ended):
                 seat = self._seat(nonce, now_s)
                 with seat.lock:
@@ -251,7 +256,7 @@ class Seats:
 
     def _keep(self, seat: Seat) -> bool:
         """Keep the session in the state before an answer lets its connection be open for longer."""
-        if seat.lease is None or seat.dead or not self._hold(seat.lease):
+        if seat.lease is None or seat.dead or not seat.keep():
             return False
         seat.open_until_s = self._clock.boot_s() + self._settings.grant_s + MARGIN_S
         return True
@@ -280,23 +285,15 @@ class Seats:
         with self._lock:
             seat = self._seats.get(nonce)
             if seat is None:
-                node = self._nodes.get(nonce.partition(".")[0], "unknown")
+                node = self._pilots.nodes.get(nonce.partition(".")[0], "unknown")
                 seat = self._seats[nonce] = Seat(nonce, node, SeatState(heard_s=now_s))
             return seat
 
-    def _welcome(self, pilot: str, node: str, version: str, now_s: float) -> None:
-        if version != __version__:
-            _log.error("%s has cdsed %s, and this is %s: its workers are not used", node, version, __version__)
-            self._send(pilot, Leave(pilot, f"the head has cdsed {__version__}"))
-            return
-        if pilot not in self._nodes:
-            _log.info("a pilot runs on %s", node)
-            self._nodes[pilot] = node
-            for seat in list(self._seats.values()):
-                if seat.pilot == pilot:
-                    seat.node = node
-        self._heard_s[pilot] = now_s
-        self._send(pilot, Welcome(pilot))
+    def _welcome(self, here: PilotHere, now_s: float) -> None:
+        self._send(here.pilot, self._pilots.hear(here, now_s))
+        for seat in list(self._seats.values()):
+            if seat.pilot == here.pilot:
+                seat.node = here.node
 
     def _bury(self, nonce: str, status: int) -> None:
         with self._lock:
@@ -316,10 +313,11 @@ class Seats:
             for nonce, seat in list(self._seats.items()):
                 if not seat.taken and now_s - seat.state.heard_s > silent_s:
                     del self._seats[nonce]
-        for pilot, heard_s in list(self._heard_s.items()):
-            if now_s - heard_s > silent_s:
-                _log.warning("the pilot on %s is silent", self._nodes.pop(pilot, "unknown"))
-                del self._heard_s[pilot]
+        self._pilots.forget_silent(now_s)
 
     def _send(self, pilot: str, message: DownMessage) -> None:
-        self._link.send(pilot, [encode(message)])
+        """Send a message; if that fails, it is lost as any other may be, and `run` ends."""
+        try:
+            self._link.send(pilot, [encode(message)])
+        except MachineError as error:
+            self._failure = error

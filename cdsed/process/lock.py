@@ -32,6 +32,11 @@ class KernelLock:
         self._fd: int | None = None
         self._noted: bytes | None = None  # as far as this holder knows
 
+    @property
+    def held(self) -> bool:
+        """Whether this object holds the lock."""
+        return self._fd is not None
+
     def acquire(self) -> bool:
         """Take the lock without waiting, and make the file if it is missing; return whether it is ours now."""
         assert self._fd is None, f"{self.path} is locked already, by this very object"

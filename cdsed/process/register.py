@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.process.lock import KernelLock, is_free
 
 #: The environment variable of another directory: for tests, and for daemons that must not share sessions.
@@ -18,6 +19,8 @@ VARIABLE = "CDSED_REGISTER_DIR"
 #: The directory of systemd units (``RuntimeDirectory=cdsed``). All units share it; each has a private /tmp.
 _OF_UNITS = Path("/run/cdsed")
 
+_KEPT = re.compile(rb"\0([0-9]{16}\.[0-9]{3})\n")
+_KEPT_MAX_S = 2 * 86_400.0
 _SAID = re.compile(r"([0-9]+) (/[^\0\n]*)\n")
 
 
@@ -55,10 +58,11 @@ class Register:
         Of this daemon, for the messages of other daemons.
     """
 
-    def __init__(self, directory: Path | None, pid: int, state_dir: Path) -> None:
+    def __init__(self, directory: Path | None, pid: int, state_dir: Path, clock: Clock = SYSTEM_CLOCK) -> None:
         self._directory = directory
         self._pid = pid
         self._state_dir = state_dir
+        self._clock = clock
 
     def take(self, mark: str, slot: int) -> KernelLock | None:
         """Lock a session of the account with this mark.
@@ -66,7 +70,8 @@ class Register:
         Returns
         -------
         KernelLock
-            None if another daemon on this machine has the session. Where nothing is shared, a lock that is not held.
+            None if another daemon on this machine has the session, or a connection of one that has died may still be
+            open on another machine. Where nothing is shared, a lock that is not held.
         """
         lock = KernelLock(self._path(mark, slot))
         if self._directory is None:
@@ -74,10 +79,24 @@ class Register:
         try:
             if not lock.acquire():
                 return None
-            lock.note(f"{self._pid} {self._state_dir}\n\0".encode())
+            if self._is_kept(lock.path):
+                lock.release()
+                return None
+            self.keep(lock, 0.0)
         except OSError:  # the directory was removed, or its disk is full: the lock in the state directory still counts
             lock.release()
         return lock
+
+    def keep(self, lock: KernelLock, seconds: float) -> None:
+        """Let nobody take a session for so long from now on, even if this process dies; raises OSError."""
+        if lock.held:
+            until_s = self._clock.boot_s() + seconds if seconds else 0.0
+            lock.note(f"{self._pid} {self._state_dir}\n\0{until_s:020.3f}\n".encode())
+
+    def _is_kept(self, path: Path) -> bool:
+        """Tell whether the last holder wanted a session to be kept; a time from before the last boot is too large."""
+        kept = _KEPT.search(path.read_bytes())
+        return kept is not None and 0 < float(kept[1]) - self._clock.boot_s() <= _KEPT_MAX_S
 
     def others(self, mark: str, slots: Iterable[int]) -> str:
         """Return which other daemons use sessions of an account now, in words; '' if there are none."""

@@ -23,6 +23,9 @@ INBOX = "inbox"
 #: The page cannot be served.
 WEB = "web"
 
+#: No worker of Dask has connections, or some may not.
+ENGINE = "engine"
+
 _REPLACED = "replaced:"
 _SPOOL = "spool:"
 _OTHERS = "others:"

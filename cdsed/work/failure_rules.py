@@ -255,6 +255,12 @@ RULES = (
     ),
     FailureRule(FaultDomain.MACHINE, ("ENOMEM", "ENOBUFS"), "no memory is left", FailureAction.BACKOFF),
     FailureRule(FaultDomain.MACHINE, ("EADDRNOTAVAIL",), "no local port is left", FailureAction.BACKOFF),
+    FailureRule(
+        FaultDomain.MACHINE,
+        ("Engine", "Message"),
+        "Dask carries no messages, or one that cannot be read: see the log of its scheduler and workers",
+        FailureAction.BACKOFF,
+    ),
     FailureRule(FaultDomain.MACHINE, (), "any other shortage of this machine", FailureAction.BACKOFF),
     FailureRule(
         FaultDomain.BUG, (), "an unexpected error, with a traceback in the log: code `Bug`", FailureAction.ATTEMPT

@@ -35,6 +35,11 @@ class SharedAccounts:
             self._note(account)
         return lock
 
+    def keep(self, lock: KernelLock, seconds: float) -> None:
+        """Let no daemon take a session for so long, even if this one dies; if that fails, its state does it."""
+        with suppress(OSError):
+            self.register.keep(lock, seconds)
+
     def note_all(self) -> None:
         """Write a notice for each account that is shared now, and withdraw those of the others."""
         for account in self.accounts.values():

@@ -1,6 +1,7 @@
 """`cdsed demo` shows the main job from end to end, and leaves no unexpected files."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -52,6 +53,18 @@ def test_the_demo_comes_out_as_it_has_to(tmp_path: Path) -> None:
     assert "files byte-identical to the source, none differs." in said
     assert f"cdsed status --config {place}/cdsed.yml" in said
     assert (place / "inbox" / ".accepted" / "demo.txt.report.txt").exists()
+    assert _processes_of(tmp_path) == []
+
+
+def test_the_demo_comes_out_alike_over_three_workers(tmp_path: Path) -> None:
+    with _demo(tmp_path / "tmp", "--cluster", str(tmp_path / "place")) as demo:
+        said, errors = demo.communicate(timeout=170)
+    assert demo.returncode == 0, errors
+    assert "9 products: 6 done, 2 unavailable, 1 already_present" in said
+    assert "files byte-identical to the source, none differs." in said
+    fetched = re.findall(r"worker [123] on \S+: ([0-9.]+) MB in [0-9]+ requests", said)
+    assert 2 <= len(fetched) <= 3
+    assert sum(map(float, fetched)) >= 210
     assert _processes_of(tmp_path) == []
 
 

@@ -77,6 +77,7 @@ EXAMPLES: dict[str, Any] = {
     "process.rss_max_bytes": "2GB",
     "engine.kind": "dask",
     "engine.scheduler": "tcp://127.0.0.1:8786",
+    "engine.tls_dir": "/etc/cdsed/engine",
     "engine.grant_s": 60,
     "engine.renew_every_s": 5,
     "engine.lost_rest_s": 600,

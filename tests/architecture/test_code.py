@@ -51,7 +51,8 @@ def test_unexpected_errors_are_caught_where_a_process_thread_product_or_hook_end
         "cdsed.process.hook_calls",
         "cdsed.work.boundary",
     )
-    threads = {"cdsed.work.session_pool", "cdsed.schedule.ticks"}  # they raise it elsewhere, or report it
+    # They raise it elsewhere, or report it.
+    threads = {"cdsed.work.session_pool", "cdsed.schedule.ticks", "cdsed.engine.held_connection"}
     hook = "cdsed.work.hook_worker"  # one that fails must not end the worker of all
     assert catching == {command, worker, supervisor, product, hook, *threads}
 

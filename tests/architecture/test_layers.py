@@ -50,7 +50,8 @@ _MAY_IMPORT = {
     "cli": _BASE
     | _VALUES
     | _ADAPTERS
-    | {"process", "credentials", "work", "schedule", "roles", "daemon", "view", "web", "compat", "holdings", "doctor"},
+    | {"process", "credentials", "work", "engine", "schedule", "roles", "daemon", "view", "web", "compat", "holdings"}
+    | {"doctor"},
     "__main__": {"cli"},
     "": {"api", "_version"},
 }
@@ -84,7 +85,7 @@ _OWNERS = {
     "tqdm": {"cdsed.view.transfer_bar"},
     "odata_query": {"cdsed.sandbox"},
     "jwt": {"cdsed.sandbox"},
-    "cryptography": {"cdsed.sandbox"},
+    "cryptography": {"cdsed.sandbox", "cdsed.engine.certificates"},
     "starlette": {"cdsed.web"},
     "uvicorn": {"cdsed.web"},
 }

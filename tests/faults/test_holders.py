@@ -66,8 +66,13 @@ class Trouble:
         self.faults: Counter[str] = Counter()
 
     def make(self) -> None:
-        kinds = {"kill holder": 8, "stop holder": 6, "kill worker": 2, "stop worker": 2, "kill head": 1}
+        kinds = {"kill holder": 8, "stop holder": 6, "kill worker": 2, "stop worker": 2, "kill head": 1, "kill all": 1}
         [kind] = self._dice.choices(list(kinds), list(kinds.values()))
+        if kind == "kill all":  # holders live on, without a head
+            self._daemon.kill_all()
+            self._daemon.start()
+            self.faults[kind] += 1
+            return
         heads = self._daemon.worker_pids("download")
         pids = heads if "head" in kind else _holders(self._lab) if "holder" in kind else _workers(self._lab)
         if pids:

@@ -26,6 +26,7 @@ LEFT_OUT = {
     r"ip |getent |cat /etc/|curl -[46] ": "shows the network of the machine",
     r"make deb$": "../machine/test_package.py::test_the_service_is_there_but_neither_enabled_nor_started",
     r"make check$": "is what runs the tests of the architecture",
+    r"make demo-cluster$": "../acceptance/test_demo.py::test_the_demo_comes_out_alike_over_three_workers",
     r"make demo$": "test_dist.py::test_with_the_extra_the_demo_comes_out_as_it_has_to",
     r"git pull$": "needs a remote",
     r"chmod g\+r week12.csv$|mv week12.csv /var/": "puts a listing into the inbox of a service",

@@ -17,6 +17,6 @@ SELECT name FROM notice WHERE substr(name, 1, length(:start)) = :start
 -- name: active
 SELECT name, text, since_at FROM notice
 WHERE (name <> 'recovered' OR since_at > :recovered_after)
-  AND (:running OR NOT (name IN ('inbox', 'reload', 'web') OR name LIKE 'spool:%' OR name LIKE 'others:%'
+  AND (:running OR NOT (name IN ('inbox', 'reload', 'web', 'engine') OR name LIKE 'spool:%' OR name LIKE 'others:%'
                         OR name LIKE 'shared:%' OR name LIKE 'query:%' OR name LIKE 'hook:%'))
 ORDER BY since_at DESC, name

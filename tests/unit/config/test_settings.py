@@ -414,9 +414,11 @@ def test_a_name_that_no_bucket_has_is_refused(tmp_path, bucket):
 @pytest.mark.parametrize(
     ("engine", "said"),
     [
-        ("scheduler: tcp://10.0.0.1:8786", "should be local, or an address of this machine"),
-        ("scheduler: tcp://example.org:8786", "should be local, or an address of this machine"),
-        ("scheduler: tcp://127.0.0.1", "should be local, or an address of this machine"),
+        ("scheduler: tcp://10.0.0.1:8786", "without TLS could run programs as this user"),
+        ("scheduler: tcp://example.org:8786", "without TLS could run programs as this user"),
+        ("scheduler: tcp://127.0.0.1", "should be local, tls://HOST:8786, or an address of this machine"),
+        ("scheduler: http://127.0.0.1:8786", "should be local, tls://HOST:8786, or an address of this machine"),
+        ("scheduler: tls://example.org:8786", "tls_dir: a scheduler with tls:// needs it"),
         ("grant_s: 20, renew_every_s: 10", "should be at most a third of grant_s (20)"),
         ("holders_per_worker: 0", "should be greater than or equal to 1"),
     ],

@@ -180,10 +180,10 @@ class _World:
         )  # it may be stopped
 
     def _begin_head(self) -> None:
-        self.seats = Seats(self.network, _SETTINGS, self.clock, self._hold, lambda: None)
+        self.seats = Seats(self.network, _SETTINGS, self.clock, lambda: None, lambda _: None)
         self.seat: Seat | None = None
 
-    def _hold(self, lease: Lease) -> bool:
+    def _keep(self, lease: Lease) -> bool:
         session = self.session
         if not session.leased or session.fence != lease.fence:
             return False
@@ -201,7 +201,8 @@ class _World:
         seat = self.seats.take()
         if seat is not None:
             session.fence, session.leased, self.seat = session.fence + 1, True, seat
-            self.seats.grant(seat, Lease("a", 1, "default", session.fence), None)
+            lease = Lease("a", 1, "default", session.fence)
+            self.seats.grant(seat, lease, None, partial(self._keep, lease))
             self._later(self._rarely([0.2, 20.0, 90.0], 5.0), partial(self._end, session.fence, seat))
 
     def _end(self, fence: int, seat: Seat) -> None:

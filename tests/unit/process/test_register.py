@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cdsed.clock import Clock
 from cdsed.process import register
 from cdsed.process.register import VARIABLE, Register, register_dir
 
@@ -52,3 +53,38 @@ def test_the_units_directory_comes_before_the_users_own(tmp_path):
     (tmp_path / "units").mkdir(mode=0o700)
     assert register_dir({}) == tmp_path / "units"
     assert register_dir({VARIABLE: str(tmp_path / "mine")}) == tmp_path / "mine"
+
+
+class _Hands(Clock):
+    now_s = 5000.0
+
+    def boot_s(self) -> float:
+        return self.now_s
+
+
+def test_a_session_that_is_kept_is_taken_by_nobody_before_its_time(shared):
+    clock = _Hands()
+    one, other = (Register(shared, pid, Path(f"/{pid}"), clock) for pid in (1, 2))
+    held = one.take("mark", 1)
+    one.keep(held, 30.0)
+    held.release()  # as the kernel does when its process dies
+    clock.now_s += 29
+    assert other.take("mark", 1) is None
+    assert one.take("mark", 1) is None
+    clock.now_s += 2
+    again = other.take("mark", 1)
+    assert again is not None
+    other.keep(again, 30.0)
+    other.keep(again, 0.0)
+    again.release()
+    assert one.take("mark", 1) is not None
+
+
+def test_a_time_from_before_the_last_boot_keeps_nothing(shared):
+    clock = _Hands()
+    clock.now_s = 9e6
+    held = Register(shared, 1, Path("/one"), clock).take("mark", 1)
+    Register(shared, 1, Path("/one"), clock).keep(held, 30.0)
+    held.release()
+    clock.now_s = 60.0
+    assert Register(shared, 1, Path("/one"), clock).take("mark", 1) is not None

@@ -1,0 +1,99 @@
+"""``cdsed engine``: make the certificate of a cluster, and look whether its workers can have connections."""
+
+import argparse
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from cdsed.errors import ExitCode, UsageError
+
+_SEEN_WITHIN_S = 60.0
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the program's."""
+    engine = subparsers.add_parser(
+        "engine",
+        help="prepare and check the workers of Dask that may have the connections",
+        description="Prepare and check the workers of Dask that may have the connections (engine.kind: dask).",
+    )
+    actions = engine.add_subparsers(metavar="ACTION", required=True)
+    init = actions.add_parser("init", help="make the certificate that scheduler, workers and daemon need for tls://")
+    init.add_argument("directory", type=Path, metavar="DIR", help="new directory; engine.tls_dir of the settings")
+    init.set_defaults(command=run_init)
+    check = actions.add_parser("check", help="ask each worker whether it sees settings, accounts and spools")
+    check.add_argument("--config", type=Path, metavar="FILE", help="settings file")
+    check.set_defaults(command=run_check)
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """Print a line for each worker, and what is wrong there.
+
+    Returns
+    -------
+    int
+        0; 1 if something is wrong, or there is no worker.
+    """
+    import os
+
+    from cdsed.config.load import load_settings
+    from cdsed.config.locate import settings_file
+
+    config = settings_file(arguments.config, os.environ)
+    settings = load_settings(config, os.environ)
+    if settings.engine.kind == "local" or settings.engine.scheduler == "local":
+        print("the daemon itself starts what has the connections: there is no other worker to check")
+        return ExitCode.OK
+    from cdsed.engine.dask_link import on_every_worker
+    from cdsed.engine.worker_check import WorkerLook, look, marked, versions
+
+    with marked(settings) as marker:
+        came = on_every_worker(settings.engine, look, str(config.resolve()), str(marker), _SEEN_WITHIN_S)
+    problems = 0 if came else 1
+    for address, said in sorted(came.items()):
+        if not isinstance(said, tuple):
+            print(f"{address}: {type(said).__name__}: {said}")
+            problems += 1
+            continue
+        seen = WorkerLook(*said)
+        wrong = list(seen.problems)
+        if seen.versions != versions():
+            wrong.append(f"the daemon has {versions()}")
+        if seen.seen_after_s is None:
+            wrong.append(f"a new file in {marker.parent} is not seen within {_SEEN_WITHIN_S:g} s")
+        late = "" if seen.seen_after_s is None else f", sees a new file after {seen.seen_after_s:.1f} s"
+        print(f"{seen.host} ({address}): {seen.versions}{late}")
+        for each in wrong:
+            print(f"  {each}")
+        problems += len(wrong)
+    if not came:
+        print(f"no worker is connected to {settings.engine.scheduler}")
+    return ExitCode.UNFINISHED if problems else ExitCode.OK
+
+
+def run_init(arguments: argparse.Namespace) -> int:
+    """Make certificate and key, and print how scheduler and workers are started with them.
+
+    Returns
+    -------
+    int
+        0; raises `UsageError` when the directory exists.
+    """
+    import shlex
+
+    if find_spec("cryptography") is None:
+        raise UsageError("a certificate needs more libraries; install cdsed[dask]")
+    from cdsed.config.engine_settings import CERTIFICATE_NAME, KEY_NAME
+    from cdsed.engine.certificates import make_certificate
+
+    directory: Path = arguments.directory.resolve()
+    if directory.exists():
+        raise UsageError(f"{directory} exists; name a new directory")
+    make_certificate(directory)
+    certificate, key = (shlex.quote(str(directory / name)) for name in (CERTIFICATE_NAME, KEY_NAME))
+    tls = f"--tls-ca-file {certificate} --tls-cert {certificate} --tls-key {key}"
+    print(f"made {certificate} and {key}: whoever can read them can run programs as you on every worker")
+    print(f"one scheduler:   dask scheduler --protocol tls --no-dashboard {tls}")
+    print(f"each worker:     dask worker tls://HOST:8786 --nthreads 1 --no-dashboard {tls}")
+    print(f"the settings:    engine: {{kind: dask, scheduler: 'tls://HOST:8786', tls_dir: {directory}}}")
+    return ExitCode.OK

@@ -1,0 +1,60 @@
+"""The pilots that the head hears of: on which machine each is, and whether it may be used."""
+
+import logging
+
+from cdsed._version import __version__
+from cdsed.engine.wire import Leave, PilotHere, Welcome
+
+_log = logging.getLogger(__name__)
+
+#: A new scheduler, its workers and their pilots may take so long.
+_STARTS_WITHIN_S = 60.0
+
+
+class KnownPilots:
+    """What pilots have said of themselves.
+
+    Parameters
+    ----------
+    silent_s
+        After so long without a word a pilot is forgotten.
+    begun_s
+        When the head began, in seconds since boot.
+    """
+
+    def __init__(self, silent_s: float, begun_s: float) -> None:
+        self._silent_s = silent_s
+        self._begun_s = begun_s
+        self._heard_s: dict[str, float] = {}
+        self._refused: dict[str, tuple[str, float]] = {}  # why, and when, by machine
+        self.nodes: dict[str, str] = {}
+
+    def hear(self, here: PilotHere, now_s: float) -> Welcome | Leave:
+        """Take the word of a pilot; return what to answer."""
+        if here.version != __version__:
+            why = f"{here.node} has cdsed {here.version}, and the daemon {__version__}: its workers are not used"
+            if here.node not in self._refused:
+                _log.error("%s", why)
+            self._refused[here.node] = why, now_s
+            return Leave(here.pilot, why)
+        if here.pilot not in self.nodes:
+            _log.info("a pilot runs on %s", here.node)
+            self.nodes[here.pilot] = here.node
+        self._heard_s[here.pilot] = now_s
+        return Welcome(here.pilot)
+
+    def forget_silent(self, now_s: float) -> None:
+        """Forget pilots that have said nothing for too long."""
+        for pilot, heard_s in list(self._heard_s.items()):
+            if now_s - heard_s > self._silent_s:
+                _log.warning("the pilot on %s is silent", self.nodes.pop(pilot))
+                del self._heard_s[pilot]
+        self._refused = {node: said for node, said in self._refused.items() if now_s - said[1] <= self._silent_s}
+
+    def problem(self, now_s: float) -> str | None:
+        """Return what a user should know; None: all is well."""
+        if self._refused:
+            return "; ".join(sorted(why for why, _ in self._refused.values()))
+        if not self.nodes and now_s - self._begun_s > _STARTS_WITHIN_S:
+            return "no worker of Dask runs a pilot, so nothing is fetched; see its scheduler and workers"
+        return None
