@@ -242,8 +242,7 @@ def _has_nothing_like(safename: str, beginnings: AbstractSet[str]) -> bool:
 def _beginnings(directory: Path | str) -> frozenset[str]:
     """Return how the names in a directory begin; none if it cannot be searched."""
     try:
-        with os.scandir(directory) as entries:
-            return frozenset(_beginning(entry.name) for entry in entries)
+        return frozenset(map(_beginning, os.listdir(directory)))  # noqa: PTH208 - only the names are needed
     except (FileNotFoundError, NotADirectoryError):
         return frozenset()
     except OSError as error:
