@@ -80,7 +80,7 @@ def test_its_metadata_names_the_extra_and_where_to_read_on(wheel):
     archive = zipfile.ZipFile(wheel)
     metadata = email.message_from_bytes(archive.read(f"cdsed-{cdsed.__version__}.dist-info/METADATA"))
 
-    assert metadata.get_all("Provides-Extra") == ["sandbox", "stac", "web"]
+    assert metadata.get_all("Provides-Extra") == ["dask", "sandbox", "stac", "web"]
     assert any("odata-query" in each and "extra == 'sandbox'" in each for each in metadata.get_all("Requires-Dist"))
     assert metadata.get_all("Project-URL")
 

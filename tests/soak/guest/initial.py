@@ -17,9 +17,9 @@ mount -t devtmpfs dev /dev
 while read -r module
 do insmod "$module"
 done < /modules
-mount -t ext4 /dev/vda /root
-mount -o move /dev /root/dev
-exec run-init /root /sbin/init < /root/dev/console > /root/dev/console 2>&1
+mount -t ext4 /dev/vda /target
+mount -o move /dev /target/dev
+exec run-init /target /sbin/init < /target/dev/console > /target/dev/console 2>&1
 """
 
 
@@ -27,7 +27,7 @@ def initial_disk(version: str) -> bytes:
     """Return a cpio archive with an ``init``."""
     with tempfile.TemporaryDirectory() as folder:
         top = Path(folder)
-        for name in ("bin", "dev", "usr/lib", "root"):
+        for name in ("bin", "dev", "usr/lib", "target"):
             (top / name).mkdir(parents=True)
         for program in ("sh", "mount", "insmod", "run-init"):
             shutil.copy(_KLIBC / program, top / "bin")
