@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Callable
-from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
+from dataclasses import FrozenInstanceError, dataclass, field, fields, make_dataclass
 from operator import attrgetter
 from typing import Any, TypeVar, dataclass_transform
 
@@ -44,28 +44,12 @@ def _first_init(cls: Any) -> Any:
 
 
 def _compiled_init(cls: Any) -> Any:
-    """Compile the ``__init__`` that `dataclasses` would, which only comes with five other methods of a class."""
-    values: dict[str, Any] = {"_set": object.__setattr__, "_absent": MISSING}
-    heads, body = {False: ["self"], True: ["*"]}, ["pass"]  # by whether a parameter needs its keyword
-    for each in fields(cls):
-        name, content, default = each.name, each.name, ""
-        if each.default is not MISSING:
-            values[f"_of_{name}"], default = each.default, f"=_of_{name}"
-        elif each.default_factory is not MISSING:
-            values[f"_of_{name}"], default = each.default_factory, "=_absent"
-            content = f"_of_{name}() if {name} is _absent else {name}"
-        if each.init:
-            heads[each.kw_only is True].append(f"{name}{default}")
-        elif default:
-            content = f"_of_{name}" if default != "=_absent" else f"_of_{name}()"
-        else:
-            continue
-        body.append(f"_set(self, {name!r}, {content})")
-    body += ["self.__post_init__()"] if hasattr(cls, "__post_init__") else []
-    head = ", ".join(heads[False] + (heads[True] if heads[True][1:] else []))
-    exec(f"def __init__({head}):\n " + "\n ".join(body), values)  # noqa: S102 - it is made of names of fields
-    values["__init__"].__qualname__ = f"{cls.__qualname__}.__init__"
-    return values["__init__"]
+    """Let `dataclasses` make the ``__init__`` of a class, with another class that has the same fields."""
+    own = [(each.name, each.type, each) for each in fields(cls)]
+    after = {"__post_init__": cls.__post_init__} if hasattr(cls, "__post_init__") else {}
+    made: Any = make_dataclass(cls.__name__, own, namespace=after, frozen=True, eq=False, repr=False)
+    made.__init__.__qualname__ = f"{cls.__qualname__}.__init__"
+    return made.__init__
 
 
 def _comparing(content: Callable[[Any], Any]) -> tuple[Any, Any]:

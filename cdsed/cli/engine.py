@@ -32,7 +32,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0; 1 if something is wrong, or there is no worker.
+        0; 1 if something is wrong, or no worker is connected.
     """
     import os
 
@@ -42,7 +42,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     config = settings_file(arguments.config, os.environ)
     settings = load_settings(config, os.environ)
     if settings.engine.kind == "local" or settings.engine.scheduler == "local":
-        print("the daemon itself starts what has the connections: there is no other worker to check")
+        print("the daemon itself starts what has the connections: you have no other worker to check")
         return ExitCode.OK
     from cdsed.engine.dask_link import on_every_worker
     from cdsed.engine.worker_check import WorkerLook, look, marked, versions
@@ -92,7 +92,7 @@ def run_init(arguments: argparse.Namespace) -> int:
     make_certificate(directory)
     certificate, key = (shlex.quote(str(directory / name)) for name in (CERTIFICATE_NAME, KEY_NAME))
     tls = f"--tls-ca-file {certificate} --tls-cert {certificate} --tls-key {key}"
-    print(f"made {certificate} and {key}: whoever can read them can run programs as you on every worker")
+    print(f"made {certificate} and {key}: keep them secret, for they let others run programs as you on every worker")
     print(f"one scheduler:   dask scheduler --protocol tls --no-dashboard {tls}")
     print(f"each worker:     dask worker tls://HOST:8786 --nthreads 1 --no-dashboard {tls}")
     print(f"the settings:    engine: {{kind: dask, scheduler: 'tls://HOST:8786', tls_dir: {directory}}}")

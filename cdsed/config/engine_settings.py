@@ -27,7 +27,7 @@ def _scheduler(text: str) -> str:
     if not found:
         raise ValueError(_FORM)
     if parts.scheme == "tcp" and not _is_here(parts.hostname or ""):
-        raise ValueError(f"{_FORM}: whoever can connect to another one without TLS could run programs as this user")
+        raise ValueError(f"{_FORM}: all who can connect to another one without TLS could run programs as this user")
     return text
 
 

@@ -18,7 +18,7 @@ _YEARS = 10
 def make_certificate(directory: Path, now: datetime | None = None) -> None:
     """Make a certificate that is its own authority, and its key, as two files of mode 0600.
 
-    Whoever has them can run programs on every worker.
+    With them, programs can be run on every worker.
     """
     begun = now or datetime.now(UTC)
     key = ec.generate_private_key(ec.SECP256R1())

@@ -137,7 +137,7 @@ class HolderProcess:
             _log.error("the accounts cannot be read here: %s", error)
             keys = None
         if keys is None:
-            _log.warning("there are no keys of account %s here", granted.account)
+            _log.warning("account %s has no keys here", granted.account)
             self._ending = granted.fence
             return
         self._connection = HeldConnection(self._settings, granted, keys, self._say, self._watch)

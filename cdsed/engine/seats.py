@@ -103,7 +103,7 @@ class Seats:
         self._link.close()
 
     def take(self) -> Seat | None:
-        """Take an idle holder, on the machine, and its worker, where the fewest are at work; None if there is none."""
+        """Take an idle holder, on the machine, and its worker, where the fewest are at work; None if all are."""
         fresh_s = self._clock.boot_s() - self._settings.grant_s / 2
         with self._lock:
             busy: Counter[str] = Counter()

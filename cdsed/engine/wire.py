@@ -1,7 +1,7 @@
 """The messages between the head, pilots and holders: JSON, read strictly.
 
-Neither keys nor other secrets are in them: a holder reads the accounts file by itself. A *nonce* names one holder, and
-a *number* one task of a lease.
+Neither keys nor other secrets are in them: a holder reads the accounts file on its own machine. A *nonce* names one
+holder, and a *number* one task of a lease.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,16 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from cdsed.engine.orders import Answer, Sent, Strict, TaskOrder
 from cdsed.errors import MachineError
+
+
+@dataclass(frozen=True, slots=True)
+class OfTask(Strict):
+    """Part of a message about one task of a lease."""
+
+    nonce: str
+    fence: int
+    number: int
+
 
 # From a pilot.
 
@@ -70,22 +80,16 @@ class Bye(Strict):
 
 
 @dataclass(frozen=True, slots=True)
-class Ask(Strict):
+class Ask(OfTask):
     """It asks for the right to one further request."""
 
-    nonce: str
-    fence: int
-    number: int
     kind: Literal["ask"] = "ask"
 
 
 @dataclass(frozen=True, slots=True)
-class Mark(Strict):
+class Mark(OfTask):
     """So many bytes of a piece are written, or safe on the disk."""
 
-    nonce: str
-    fence: int
-    number: int
     done_bytes: int
     safe: bool
     sent: Sent
@@ -93,12 +97,9 @@ class Mark(Strict):
 
 
 @dataclass(frozen=True, slots=True)
-class Result(Strict):
+class Result(OfTask):
     """A task has ended."""
 
-    nonce: str
-    fence: int
-    number: int
     answer: Answer
     sent: Sent
     kind: Literal["result"] = "result"
@@ -109,7 +110,7 @@ class Result(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Welcome(Strict):
-    """To a pilot: go on."""
+    """To a pilot: continue."""
 
     pilot: str
     kind: Literal["welcome"] = "welcome"
@@ -167,34 +168,25 @@ class GiveUp(Strict):
 
 
 @dataclass(frozen=True, slots=True)
-class Task(Strict):
+class Task(OfTask):
     """Something to do over the connection; it may send one request without asking."""
 
-    nonce: str
-    fence: int
-    number: int
     order: TaskOrder
     kind: Literal["task"] = "task"
 
 
 @dataclass(frozen=True, slots=True)
-class MayAsk(Strict):
+class MayAsk(OfTask):
     """Send one further request; with `wait`, close the connection first, and wait for another such message."""
 
-    nonce: str
-    fence: int
-    number: int
     wait: bool
     kind: Literal["may_ask"] = "may_ask"
 
 
 @dataclass(frozen=True, slots=True)
-class Stop(Strict):
+class Stop(OfTask):
     """Stop a task."""
 
-    nonce: str
-    fence: int
-    number: int
     kind: Literal["stop"] = "stop"
 
 

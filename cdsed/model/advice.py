@@ -56,7 +56,7 @@ ADVICE = {
     "EROFS": "Mount or repair the disk, and give the daemon's user the right to write",
     "ENOENT": "Nothing. Leave the staging directories to cdsed",
     "EMFILE": "Raise `LimitNOFILE=` of the unit, or lower `sessions`",
-    "Engine": "See the log of Dask's scheduler and workers. The daemon connects again by itself",
+    "Engine": "See the log of Dask's scheduler and workers. The daemon connects again, without your help",
     "ENOMEM": "Raise `MemoryMax=`, or lower `transfer.processes`",
     "EADDRNOTAVAIL": "Lower `sessions`, or stop what opens so many connections",
     "Stopped": "Nothing",

@@ -88,7 +88,7 @@ class Register:
         return lock
 
     def keep(self, lock: KernelLock, seconds: float) -> None:
-        """Let nobody take a session for so long from now on, even if this process dies; raises OSError."""
+        """Let no process take a session for so long from now on, even if this process dies; raises OSError."""
         if lock.held:
             until_s = self._clock.boot_s() + seconds if seconds else 0.0
             lock.note(f"{self._pid} {self._state_dir}\n\0{until_s:020.3f}\n".encode())

@@ -52,7 +52,7 @@ ExecStart=/usr/bin/python3 /usr/local/lib/orders.py
 WantedBy=multi-user.target
 """,
 }
-# Nobody logs in, nothing is updated, and none of these file systems is used.
+# No user logs in, nothing is updated, and none of these file systems is used.
 _MASKED = (
     *("getty.target", "ldconfig.service", "systemd-firstboot.service", "systemd-hwdb-update.service"),
     *("systemd-journal-catalog-update.service", "systemd-update-done.service", "systemd-pstore.service"),

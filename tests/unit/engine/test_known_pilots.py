@@ -1,4 +1,4 @@
-"""Pilots that the head hears of, and what a user is told of them."""
+"""Pilots that the head hears of, and what a user sees of them."""
 
 from cdsed._version import __version__
 from cdsed.engine.known_pilots import KnownPilots
