@@ -36,8 +36,9 @@ db = sqlite3.connect("file:/var/lib/cdsed/cdsed.sqlite?mode=ro", uri=True, timeo
 done = [row[0] for row in db.execute("SELECT safename FROM product WHERE state = 'done'")]
 print(json.dumps([papers, done]))
 """
+_PROCESSES = 2
 _SETTINGS: dict[str, Any] = {
-    "transfer": {"piece_bytes": 2 * 2**20, "processes": 2},
+    "transfer": {"piece_bytes": 2 * 2**20, "processes": _PROCESSES},
     "disk": {"free_bytes_min": 0},
     "retry": {"attempts": 30},
 }
@@ -193,7 +194,8 @@ class GuestLab:
         [lost] = self.disk.control.ask(do="settle", survival=survival, seed=seed)
         with self.looked_at() as here:
             state = state_in(here, self._folder / "copy")
-            begun_max = 2 * sum(account.sessions for account in self.sandbox.accounts)
+            sessions = sum(account.sessions for account in self.sandbox.accounts)
+            begun_max = 2 * sessions + _PROCESSES  # as for `tests.soak.power.computer.Computer.begun_max`
             self.judge.after_cut(state.products, state.listings, state.broken, begun_max)
         states = ", ".join(f"{count} {name}" for name, count in sorted(Counter(state.products.values()).items()))
         return f"{survival}: {lost['kept']} of {lost['cached']} cached blocks kept; {states}"

@@ -27,6 +27,7 @@ WITHOUT_SYNCS = (
     *("-e", "trace=fsync,fdatasync,syncfs", "-e", "inject=fsync,fdatasync,syncfs:retval=0"),
 )
 #: Where state and inbox, spool, and pre-spool are.
+_PROCESSES = 2
 PLACEMENTS = ("together", "pre-spool beside", "state apart", "all apart")
 
 
@@ -78,7 +79,7 @@ class Computer:
         if self.plan.placement == "all apart":
             self.rig.add(self.plan.kinds[2], pre_spool, honest=self.plan.honest)
         self.lab.configure(
-            transfer={"piece_bytes": 4 * 2**20, "processes": 2, "zip_fallback": True},
+            transfer={"piece_bytes": 4 * 2**20, "processes": _PROCESSES, "zip_fallback": True},
             retry={"attempts": 30},
             pre_spool=str(pre_spool) if self.plan.placement in ("pre-spool beside", "all apart") else None,
         )
@@ -154,8 +155,11 @@ class Computer:
 
     @property
     def begun_max(self) -> int:
-        """Return how many products may be in transfer: see `cdsed.store.pieces.begun_enough`."""
-        return 2 * sum(account.sessions for account in self.sandbox.accounts)
+        """Return how many products may be in transfer.
+
+        Twice as many as sessions (`cdsed.store.pieces.begun_enough`), and what each process verified at the last cut.
+        """
+        return 2 * sum(account.sessions for account in self.sandbox.accounts) + _PROCESSES
 
     def running(self) -> bool:
         """Tell whether the daemon lives."""
