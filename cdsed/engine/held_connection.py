@@ -5,7 +5,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
@@ -21,11 +21,11 @@ from cdsed.engine.orders import (
     OtherFolderTask,
     OtherProductTask,
     Sent,
-    SyncTask,
-    TaskOrder,
 )
+from cdsed.engine.piece_group import PieceGroup
 from cdsed.engine.wire import Ask, Granted, Mark, MayAsk, Result, Stop, Task, UpMessage
 from cdsed.errors import Stopped, TransferError
+from cdsed.model.objects import Digests
 from cdsed.model.operation import BandwidthLimit
 from cdsed.process.threadwatch import ThreadWatch
 from cdsed.transfer.bandwidth import BandwidthBudget, Pace
@@ -34,11 +34,11 @@ from cdsed.transfer.fetch import BUFFER_BYTES
 from cdsed.transfer.ownerfile import Owner
 from cdsed.transfer.owners import Owners
 from cdsed.transfer.stall_detector import StallDetector
-from cdsed.transfer.transport import LocalBatchFetch, LocalTransport
+from cdsed.transfer.transport import LocalTransport
 
 _log = logging.getLogger(__name__)
 
-_MARK_EVERY_BYTES, _MARK_EVERY_S = 8 * 2**20, 1.0
+_ASK_EVERY_S = 5.0
 
 
 class HeldConnection:
@@ -63,10 +63,9 @@ class HeldConnection:
         self._stop = threading.Event()
         self._ended = False
         self._free_requests = 0
-        self._allowed: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._asked = 0  # how often in this task
+        self._allowed: queue.SimpleQueue[MayAsk] = queue.SimpleQueue()
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-        self._files: LocalBatchFetch | None = None
-        self._batch = 0
         self._stalls = StallDetector(settings.transfer.rate_min_bytes_per_s, settings.transfer.rate_window_s)
         self._budget = BandwidthBudget()
         self.limit(granted.bytes_per_s)
@@ -95,8 +94,8 @@ class HeldConnection:
                 self.idle = False
                 self._stop.clear()
                 self._tasks.put(message)
-            case MayAsk(number=self.number, wait=wait):
-                self._allowed.put(wait)
+            case MayAsk(number=self.number):
+                self._allowed.put(message)
             case Stop(number=self.number):
                 self._interrupt()
 
@@ -119,13 +118,11 @@ class HeldConnection:
         """Close the connection, of which no task is being done."""
         self._ended = True
         self._tasks.put(None)
-        if self._files is not None:
-            self._files.close()
         self._transport.close()
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
-            self._free_requests = 1
+            self._free_requests, self._asked = task.requests, 0
             while not self._allowed.empty():
                 self._allowed.get()
             try:
@@ -146,9 +143,7 @@ class HeldConnection:
             case ListTask(location=location):
                 return Answer(listed=tuple(transport.list_objects(location)))
             case FetchTask() as order:
-                with self._watch.at(order.staging):
-                    marks = _Marks(partial(self._mark, task.number))
-                    return Answer(digests=self._open(order).fetch(order.piece, marks))
+                return self._fetch(order, partial(self._mark, task.number))
             case KeyWorksTask(location=location):
                 return Answer(yes=transport.key_works(location))
             case OtherProductTask(location=location, known=known):
@@ -156,44 +151,33 @@ class HeldConnection:
                 return Answer(failure=None if error is None else carried(error))
             case OtherFolderTask(location=location):
                 return Answer(yes=transport.other_folder_works(location))
-            case order:
-                self._settle(order)
+            case CloseTask():
+                transport.close()
                 return Answer()
 
-    def _settle(self, order: TaskOrder) -> None:
-        match order:
-            case SyncTask() if self._files is not None:
-                with self._watch.at(str(self._files.held.path)):
-                    self._files.sync()
-            case CloseTask():
-                self._transport.close()
-
-    def _open(self, order: FetchTask) -> LocalBatchFetch:
-        """Return what fetches into the staging directory of a product; it checks the owner as the head would."""
-        staging = Path(order.staging)
-        if self._files is None or self._batch != order.batch:
-            if self._files is not None:
-                self._files.close()
-            self._batch = order.batch
-            owners = Owners(Owner(order.state_id))
-            check = partial(owners.check, staging.parent, order.safename)
-            self._files = self._transport.batch(order.bucket, staging, order.safename, check)
-        return self._files
+    def _fetch(self, order: FetchTask, mark: Callable[[int, tuple[Digests, ...], int], None]) -> Answer:
+        """Fetch pieces into the staging directory of a product; it checks the owner as the head would."""
+        staging, pieces = Path(order.staging), order.pieces
+        check = partial(Owners(Owner(order.state_id)).check, staging.parent, order.safename)
+        with closing(self._transport.batch(order.bucket, staging, order.safename, check, pieces)) as files:
+            group = PieceGroup(files, mark, self._transport.checkpoint_every_s)
+            with self._watch.at(order.staging):
+                return group.fetch(pieces)
 
     def _sent(self) -> Sent:
         return Sent(self._transport.requests, self._transport.delivered_bytes)
 
-    def _mark(self, number: int, done_bytes: int, safe: bool) -> None:
-        self._say(Mark(self._nonce, self._fence, number, done_bytes, safe, self._sent()))
+    def _mark(self, number: int, first: int, digests: tuple[Digests, ...], done_bytes: int) -> None:
+        self._say(Mark(self._nonce, self._fence, number, first, digests, done_bytes, self._sent()))
 
     def _claim(self, connection: Connection) -> None:
-        """Take the right to a request: the first of a task came with it, for any other the head is asked."""
+        """Take the right to a request: those of a task came with it, for any other the head is asked."""
         if self._stop.is_set():
             raise Stopped
         if self._free_requests:
             self._free_requests -= 1
             return
-        self._say(Ask(self._nonce, self._fence, self.number))
+        self._asked += 1
         try:
             while self._must_wait():
                 connection.close()
@@ -202,28 +186,16 @@ class HeldConnection:
             connection.waits = False
 
     def _must_wait(self) -> bool:
-        """Return whether the head says that the connection shall be closed meanwhile."""
+        """Ask the head, again and again as it may be lost; return whether the connection shall be closed meanwhile."""
+        ask_s = 0.0
         while True:
             if self._stop.is_set():
                 raise Stopped
+            now_s = time.monotonic()
+            if now_s >= ask_s:
+                self._say(Ask(self._nonce, self._fence, self.number, self._asked))
+                ask_s = now_s + _ASK_EVERY_S
             with suppress(queue.Empty):
-                return self._allowed.get(timeout=0.2)
-
-
-class _Marks:
-    """Tells the head how far a piece is, now and then."""
-
-    def __init__(self, mark: Callable[[int, bool], None]) -> None:
-        self._mark = mark
-        self._marked_bytes, self._marked_s = 0, time.monotonic()
-
-    def written(self, done_bytes: int) -> None:
-        """Tell it every few megabytes, or every second."""
-        now_s = time.monotonic()
-        if done_bytes - self._marked_bytes >= _MARK_EVERY_BYTES or now_s - self._marked_s >= _MARK_EVERY_S:
-            self._mark(done_bytes, False)
-            self._marked_bytes, self._marked_s = done_bytes, now_s
-
-    def safe(self, done_bytes: int) -> None:
-        """Tell it always."""
-        self._mark(done_bytes, True)
+                allowed = self._allowed.get(timeout=0.2)
+                if allowed.ask == self._asked:
+                    return allowed.wait

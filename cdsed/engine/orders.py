@@ -26,25 +26,17 @@ class ListTask(Strict):
 
 @dataclass(frozen=True, slots=True)
 class FetchTask(Strict):
-    """Fetch a piece into the staging directory of a product, which the state with this identity must own.
+    """Fetch pieces, one after the other, into the staging directory of a product, which this state must own.
 
-    The directory stays open for the tasks of one batch.
+    Each piece is one request. What is said of a piece is said when it is synced.
     """
 
-    batch: int
     bucket: str
     staging: str
     safename: str
     state_id: str
-    piece: Piece
+    pieces: tuple[Piece, ...]
     what: Literal["fetch"] = "fetch"
-
-
-@dataclass(frozen=True, slots=True)
-class SyncTask(Strict):
-    """Sync the small objects that were fetched."""
-
-    what: Literal["sync"] = "sync"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +72,7 @@ class CloseTask(Strict):
 
 
 TaskOrder: TypeAlias = Annotated[
-    ListTask | FetchTask | SyncTask | KeyWorksTask | OtherProductTask | OtherFolderTask | CloseTask,
+    ListTask | FetchTask | KeyWorksTask | OtherProductTask | OtherFolderTask | CloseTask,
     Field(discriminator="what"),
 ]
 
@@ -98,10 +90,13 @@ class CarriedError(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Answer(Strict):
-    """What came of a task: one of the values, or none; `failed` says that the task raised `failure`."""
+    """What came of a task: one of the values, or none; `failed` says that the task raised `failure`.
+
+    `digests` are those of the first pieces, as many as have arrived.
+    """
 
     listed: tuple[ListedObject, ...] | None = None
-    digests: Digests | None = None
+    digests: tuple[Digests, ...] = ()
     yes: bool | None = None
     failure: CarriedError | None = None
     failed: bool = False

@@ -3,8 +3,9 @@
 import math
 import queue
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cdsed.engine.carried_errors import raised
@@ -16,7 +17,6 @@ from cdsed.engine.orders import (
     ListTask,
     OtherFolderTask,
     OtherProductTask,
-    SyncTask,
     TaskOrder,
 )
 from cdsed.engine.seat import Seat
@@ -25,7 +25,7 @@ from cdsed.engine.wire import Ask, Mark, Result
 from cdsed.errors import MachineError, Stopped, TransferError
 from cdsed.model.eodata import S3Location
 from cdsed.model.objects import Digests, ListedObject, Piece
-from cdsed.transfer.fetch import ProgressCallback, is_synced_later
+from cdsed.transfer.fetch import ProgressCallback
 from cdsed.transfer.lease_broker import SessionTools
 
 _LOOK_EVERY_S = 0.5
@@ -42,9 +42,7 @@ class RemoteTransport:
         self._seats = seats
         self._seat = seat
         self._tools = tools
-        self._batches = 0
         self._first = _RemoteClaimant(self.close)
-        self._further = _RemoteClaimant(lambda: seats.may_ask(seat, wait=True))
 
     def list_objects(self, location: S3Location) -> list[ListedObject]:
         """As `Transport`."""
@@ -56,9 +54,10 @@ class RemoteTransport:
         staging: Path,
         safename: str,
         check_owner: Callable[[], object],  # noqa: ARG002 - the holder checks it when it has opened the directory
+        pieces: Sequence[Piece],
     ) -> "RemoteBatchFetch":
         """As `Transport`."""
-        return RemoteBatchFetch(self, bucket, str(staging), safename)
+        return RemoteBatchFetch(self, FetchTask(bucket, str(staging), safename, self._state_id, tuple(pieces)))
 
     def key_works(self, location: S3Location) -> bool:
         """As `Transport`."""
@@ -84,68 +83,62 @@ class RemoteTransport:
         if self._seats.is_lost(self._seat):
             return self._seat.closed.is_set()
         try:
-            self._done(CloseTask(), requests=False, within_s=_CLOSE_WITHIN_S)
+            self._done(CloseTask(), requests=0, within_s=_CLOSE_WITHIN_S)
         except TransferError:
             return False
         return True
 
-    def begin_batch(self) -> int:
-        """Return a number for the tasks during which the holder keeps a staging directory open."""
-        self._batches += 1
-        return self._batches
-
-    def fetch(self, batch: int, files: "RemoteBatchFetch", piece: Piece, progress: ProgressCallback) -> Digests:
-        """Fetch a piece."""
-        order = FetchTask(batch, files.bucket, files.staging, files.safename, self._state_id, piece)
-        digests = self._done(order, progress).digests
-        if digests is None:
-            raise MachineError(f"holder {self._seat.nonce} does not say what it fetched", code="Message")
-        return digests
-
-    def sync(self) -> None:
-        """Sync the small objects that were fetched."""
-        self._done(SyncTask(), requests=False)
-
-    def _done(
-        self,
-        order: TaskOrder,
-        progress: ProgressCallback | None = None,
-        *,
-        requests: bool = True,
-        within_s: float | None = None,
-    ) -> Answer:
-        """Let the holder do a task; return what came of it, or raise what it raised.
+    def begin(self, order: TaskOrder, requests: int = 1, within_s: float | None = None) -> "RunningTask":
+        """Let the holder do a task.
 
         Parameters
         ----------
         requests
-            Whether it sends a request, which is claimed first.
+            How many requests it sends at most if nothing fails; they are claimed first.
         within_s
             Wait no longer than this, and do it also when the process must leave; None: as long as the holder works.
         """
-        tools, seats, seat = self._tools, self._seats, self._seat
-        if within_s is None and tools.stop.is_set():
+        if within_s is None and self._tools.stop.is_set():
             raise Stopped
-        if requests:
-            tools.claim(self._first)
+        for _ in range(requests):
+            self._tools.claim(self._first)
         until_s = math.inf if within_s is None else time.monotonic() + within_s
-        number = seats.order(seat, order)
-        failed: TransferError | None = None
-        while True:
-            answer = self._next()
-            if isinstance(answer, Result) and answer.number == number:
-                return self._came(answer, failed)
-            if seats.is_lost(seat) or time.monotonic() > until_s:
-                raise failed or Stopped(f"the holder on {seat.node} does not answer")
-            if failed is None and within_s is None and tools.stop.is_set():
-                failed = Stopped()
-                seats.stop(seat)
-            try:
-                if isinstance(answer, Ask | Mark):
-                    self._follow(answer, progress)
-            except TransferError as error:
-                failed = failed or error
-                seats.stop(seat)
+        return RunningTask(self._seats.order(self._seat, order, requests), until_s)
+
+    def hear(self, task: "RunningTask") -> Mark | None:
+        """Wait a while for the next word of the holder about a task; return it if it is a mark.
+
+        Raises
+        ------
+        Stopped
+            Nothing more can come of the task.
+        """
+        answer = self._next()
+        if isinstance(answer, Result) and answer.number == task.number:
+            task.answer = answer.answer
+        elif self._seats.is_lost(self._seat) or time.monotonic() > task.until_s:
+            raise task.failed or Stopped(f"the holder on {self._seat.node} does not answer")
+        elif self._tools.stop.is_set() and task.until_s == math.inf:
+            self.stop(task, Stopped())
+        elif isinstance(answer, Ask) and answer.number == task.number:
+            self._allow(task, answer.ask)
+        elif isinstance(answer, Mark) and answer.number == task.number:
+            return answer
+        return None
+
+    def stop(self, task: "RunningTask", why: TransferError) -> None:
+        """Let the holder stop a task; hear of it until it has."""
+        if task.failed is None:
+            task.failed = why
+            self._seats.stop(self._seat)
+
+    def _done(self, order: TaskOrder, requests: int = 1, within_s: float | None = None) -> Answer:
+        """Let the holder do a task, as `begin`; return what came of it, or raise what it raised."""
+        task = self.begin(order, requests, within_s)
+        while task.answer is None:
+            self.hear(task)
+        task.raise_failure()
+        return task.answer
 
     def _next(self) -> Ask | Mark | Result | None:
         """Wait a while for the next answer."""
@@ -160,19 +153,45 @@ class RemoteTransport:
             self.delivered_bytes = max(self.delivered_bytes, answer.sent.delivered_bytes)
         return answer
 
-    def _follow(self, answer: Ask | Mark, progress: ProgressCallback | None) -> None:
-        if isinstance(answer, Ask):
-            self._tools.claim(self._further)
-            self._seats.may_ask(self._seat, wait=False)
-        elif progress is not None and answer.safe:
-            progress.safe(answer.done_bytes)
+    def _allow(self, task: "RunningTask", ask: int) -> None:
+        """Claim a further request, and let the holder send it; it may ask again for one that is claimed."""
+        try:
+            if ask > task.asked:
+                self._tools.claim(_RemoteClaimant(lambda: self._seats.may_ask(self._seat, ask, wait=True)))
+                task.asked = ask
+            self._seats.may_ask(self._seat, ask, wait=False)
+        except TransferError as error:
+            self.stop(task, error)
 
-    def _came(self, result: Result, failed: TransferError | None) -> Answer:
-        if failed is not None:
-            raise failed
-        if result.answer.failed and result.answer.failure is not None:
-            raise raised(result.answer.failure)
-        return result.answer
+
+@dataclass(slots=True)
+class RunningTask:
+    """A task that the holder does.
+
+    Attributes
+    ----------
+    until_s
+        Nothing is waited for longer, in seconds of the monotonic clock.
+    asked
+        How many further requests were claimed for it.
+    failed
+        Why the head has stopped it.
+    answer
+        What came of it; None: it is not done yet.
+    """
+
+    number: int
+    until_s: float = math.inf
+    asked: int = 0
+    failed: TransferError | None = None
+    answer: Answer | None = None
+
+    def raise_failure(self) -> None:
+        """Raise why it failed, if it did."""
+        if self.failed is not None:
+            raise self.failed
+        if self.answer is not None and self.answer.failed and self.answer.failure is not None:
+            raise raised(self.answer.failure)
 
 
 class _RemoteClaimant:
@@ -193,30 +212,67 @@ class _RemoteClaimant:
         self._close()
 
 
-@dataclass(slots=True)
 class RemoteBatchFetch:
-    """A `cdsed.transfer.transport.BatchFetch` of a `RemoteTransport`."""
+    """A `cdsed.transfer.transport.BatchFetch` of a `RemoteTransport`: a holder gets all pieces in one message.
 
-    transport: RemoteTransport
-    bucket: str
-    staging: str
-    safename: str
-    number: int = 0  # of the batch for the holder; 0: none is open
-    unsynced: bool = False
+    It says which have arrived in groups, and each is on the disk then.
+    """
+
+    def __init__(self, transport: RemoteTransport, order: FetchTask) -> None:
+        self._transport = transport
+        self._order = order
+        self._task: RunningTask | None = None
+        self._first = 0  # the piece that the task begins with
+        self._arrived: dict[int, Digests] = {}
+        self._begun: tuple[int, int] | None = None  # a piece, and how much of it is safe
 
     def fetch(self, piece: Piece, progress: ProgressCallback) -> Digests:
         """As `BatchFetch`."""
-        self.number = self.number or self.transport.begin_batch()
-        digests = self.transport.fetch(self.number, self, piece, progress)
-        self.unsynced |= is_synced_later(piece)
-        return digests
+        number = self._order.pieces.index(piece)
+        if self._task is None and number not in self._arrived:
+            self._first, left = number, self._order.pieces[number:]
+            self._task = self._transport.begin(replace(self._order, pieces=left), len(left))
+        while number not in self._arrived:
+            self._hear(number, progress)
+        return self._arrived[number]
 
     def sync(self) -> None:
         """As `BatchFetch`."""
-        if self.unsynced:
-            self.transport.sync()
-            self.unsynced = False
+
+    def stop(self) -> None:
+        """As `BatchFetch`."""
+        with suppress(TransferError):
+            while self._task is not None:
+                self._transport.stop(self._task, Stopped())
+                self._hear(None, None)
 
     def close(self) -> None:
-        """As `BatchFetch`; the holder closes the directory with the next task or the lease."""
-        self.number = 0
+        """As `BatchFetch`; the holder does it with each group."""
+
+    def _hear(self, wanted: int | None, progress: ProgressCallback | None) -> None:
+        """Take the next word of the holder; raise why the task ended without the wanted piece."""
+        task = self._task
+        assert task is not None, "nothing is fetched"
+        try:
+            mark = self._transport.hear(task)
+        except TransferError:
+            self._task = None
+            raise
+        if mark is not None:
+            self._note(mark.first, mark.digests)
+            self._begun = self._first + mark.first + len(mark.digests), mark.done_bytes
+        if task.answer is not None:
+            self._task = None
+            self._note(0, task.answer.digests)
+            if wanted not in self._arrived:
+                task.raise_failure()
+                raise MachineError("a holder does not say what it fetched", code="Message")
+        if progress is not None and self._begun is not None and self._begun[0] == wanted and self._begun[1]:
+            try:
+                progress.safe(self._begun[1])
+            except TransferError as error:
+                self._transport.stop(task, error)
+            self._begun = None
+
+    def _note(self, first: int, digests: Sequence[Digests]) -> None:
+        self._arrived.update(enumerate(digests, self._first + first))

@@ -138,20 +138,20 @@ class Seats:
         """Let a holder read no faster than this from its next renewal on."""
         seat.bytes_per_s = bytes_per_s
 
-    def order(self, seat: Seat, order: TaskOrder) -> int:
-        """Order a task; return its number. What comes of it is put into `Seat.answers`."""
+    def order(self, seat: Seat, order: TaskOrder, requests: int) -> int:
+        """Order a task, with the right to so many requests; return its number. `Seat.answers` gets what comes of it."""
         assert seat.lease is not None, f"holder {seat.nonce} has no lease"
         with seat.lock:
             seat.number += 1
             seat.idle_renewals = 0
-            seat.ordered = Task(seat.nonce, seat.lease.fence, seat.number, order)
+            seat.ordered = Task(seat.nonce, seat.lease.fence, seat.number, requests, order)
             self._send(seat.pilot, seat.ordered)
             return seat.number
 
-    def may_ask(self, seat: Seat, *, wait: bool) -> None:
+    def may_ask(self, seat: Seat, ask: int, *, wait: bool) -> None:
         """Allow a further request of the task, or let the holder close its connection until it is allowed."""
         assert seat.lease is not None, f"holder {seat.nonce} has no lease"
-        self._send(seat.pilot, MayAsk(seat.nonce, seat.lease.fence, seat.number, wait))
+        self._send(seat.pilot, MayAsk(seat.nonce, seat.lease.fence, seat.number, ask, wait))
 
     def stop(self, seat: Seat) -> None:
         """Stop the task that was ordered last."""

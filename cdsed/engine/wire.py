@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from cdsed.engine.orders import Answer, Sent, Strict, TaskOrder
 from cdsed.errors import MachineError
+from cdsed.model.objects import Digests
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +82,22 @@ class Bye(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Ask(OfTask):
-    """It asks for the right to one further request."""
+    """It asks for a further request, for the time number `ask` in this task; said again until it is answered."""
 
+    ask: int
     kind: Literal["ask"] = "ask"
 
 
 @dataclass(frozen=True, slots=True)
 class Mark(OfTask):
-    """So many bytes of a piece are written, or safe on the disk."""
+    """Of the pieces of a task, those from number `first` on have these digests, and `done_bytes` of the next one came.
 
+    All of it is safe on the disk. The result of the task has all digests again.
+    """
+
+    first: int
+    digests: tuple[Digests, ...]
     done_bytes: int
-    safe: bool
     sent: Sent
     kind: Literal["mark"] = "mark"
 
@@ -169,16 +175,18 @@ class GiveUp(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Task(OfTask):
-    """Something to do over the connection; it may send one request without asking."""
+    """Something to do over the connection; it may send so many requests without asking."""
 
+    requests: int
     order: TaskOrder
     kind: Literal["task"] = "task"
 
 
 @dataclass(frozen=True, slots=True)
 class MayAsk(OfTask):
-    """Send one further request; with `wait`, close the connection first, and wait for another such message."""
+    """Send the further request number `ask`; with `wait`, close the connection, and wait for another such message."""
 
+    ask: int
     wait: bool
     kind: Literal["may_ask"] = "may_ask"
 

@@ -4,7 +4,7 @@
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -34,13 +34,16 @@ class Counted(Protocol):
 
 
 class BatchFetch(Protocol):
-    """Fetches pieces of one product into its staging directory, one after the other."""
+    """Fetches pieces of one product into its staging directory, one after the other, in the order that was said."""
 
     def fetch(self, piece: Piece, progress: ProgressCallback) -> Digests:
         """Fetch a piece; a small object is on the disk only after `sync`. It raises as `fetch_object` does."""
 
     def sync(self) -> None:
         """Sync the small objects that were fetched; it raises as `HeldStaging.sync` does."""
+
+    def stop(self) -> None:
+        """Fetch no further pieces, of which some may be on their way; after that, none is."""
 
     def close(self) -> None:
         """Let go of the directory; it is opened, and its owner checked, again for the next piece."""
@@ -52,8 +55,10 @@ class Transport(Counted, Protocol):
     def list_objects(self, location: S3Location) -> list[ListedObject]:
         """List a product's objects; see `cdsed.transfer.product.list_objects`."""
 
-    def batch(self, bucket: str, staging: Path, safename: str, check_owner: Callable[[], object]) -> BatchFetch:
-        """Begin to fetch pieces of a product; `check_owner` as for `HeldStaging`."""
+    def batch(
+        self, bucket: str, staging: Path, safename: str, check_owner: Callable[[], object], pieces: Sequence[Piece]
+    ) -> BatchFetch:
+        """Begin to fetch these pieces of a product; `check_owner` as for `HeldStaging`."""
 
     def key_works(self, location: S3Location) -> bool:
         """Tell whether the account may list anything; see `cdsed.transfer.s3_list.key_works`."""
@@ -94,7 +99,14 @@ class LocalTransport:
         """As `Transport`."""
         return list_objects(self.connection, self.account, location, self.stop, self.watch)
 
-    def batch(self, bucket: str, staging: Path, safename: str, check_owner: Callable[[], object]) -> "LocalBatchFetch":
+    def batch(
+        self,
+        bucket: str,
+        staging: Path,
+        safename: str,
+        check_owner: Callable[[], object],
+        pieces: Sequence[Piece],  # noqa: ARG002 - each is fetched when it is asked for
+    ) -> "LocalBatchFetch":
         """As `Transport`."""
         held = HeldStaging(staging, check_owner)
         return LocalBatchFetch(self._context(bucket, held), held, safename, self.watch)
@@ -145,6 +157,9 @@ class LocalBatchFetch:
     def sync(self) -> None:
         """As `BatchFetch`."""
         self.held.sync()
+
+    def stop(self) -> None:
+        """As `BatchFetch`."""
 
     def close(self) -> None:
         """As `BatchFetch`."""

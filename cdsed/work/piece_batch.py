@@ -1,6 +1,6 @@
 """The pieces that a session fetches one after the other, and what of them has arrived but is not in the state yet."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,12 +32,17 @@ class PieceBatch:
 
     @classmethod
     @contextmanager
-    def begun(cls, disks: DiskContext, transport: Transport, bucket: str, product: Product) -> Iterator[Self]:
+    def begun(
+        cls, disks: DiskContext, transport: Transport, bucket: str, product: Product, pieces: Sequence[Piece]
+    ) -> Iterator[Self]:
         """Hold the staging directory of a planned product open for a batch."""
         assert product.staging is not None, f"{product.safename} is downloading without a staging directory"
         check_owner = Destination(disks, product).check_owner
-        with closing(transport.batch(bucket, Path(product.staging), product.safename, check_owner)) as files:
-            yield cls(disks, product, files)
+        with closing(transport.batch(bucket, Path(product.staging), product.safename, check_owner, pieces)) as files:
+            try:
+                yield cls(disks, product, files)
+            finally:
+                files.stop()
 
     def synced(self) -> dict[Piece, Digests]:
         """Sync the pieces that have arrived, and return them.

@@ -148,9 +148,8 @@ class _DownloadSession:
     def _step(self, work: pieces.Work) -> bool:
         if not work.pieces:
             return self._plan(work.product)
-        with PieceBatch.begun(
-            self._context.disks, self._transport, self._location(work.product).bucket, work.product
-        ) as batch:
+        bucket = self._location(work.product).bucket
+        with PieceBatch.begun(self._context.disks, self._transport, bucket, work.product, work.pieces) as batch:
             try:
                 return self._fetch(batch, work.pieces)
             finally:
@@ -245,6 +244,7 @@ class _DownloadSession:
                     batch.files.close()
                     noted_s = context.store.clock.boot_s()
                     if not self._grant.is_valid() or pieces.rests(context.store.db, product):
+                        batch.files.stop()
                         self._let_go(todo[number:])  # a person paused it meanwhile
                         return True
                 if not batch.arrived:
@@ -254,6 +254,7 @@ class _DownloadSession:
                 if piece is todo[-1]:
                     self._note(batch, last=True)
             except TransferError as error:
+                batch.files.stop()
                 self._traffic.count()
                 error = self._unnoted(batch, piece) or error
                 self._let_go(todo[number + 1 :])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.benchmarks import (
     catalogue,
+    cluster,
     contest,
     intake,
     large_product,
@@ -45,6 +46,7 @@ BENCHMARKS: dict[str, Callable[[Form], list[Result]]] = {
     "second_server": second_server.run,
     "quota": quota.quota,
     "tiny_products": whole_machine.tiny_products,
+    "cluster": cluster.run,
     "idle": whole_machine.idle,
     "memory": whole_machine.memory,
     "intake_lines": scale.intake_lines,

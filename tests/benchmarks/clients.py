@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.benchmarks.environment import PROGRAMS
 from tests.benchmarks.lab import ENVIRON, BenchLab, RunningDaemon, services
-from tests.benchmarks.processes import Cost, timed
+from tests.benchmarks.processes import Cost, commands_with, timed
 from tests.benchmarks.servers import ACCOUNTS, keys_environ
 
 
@@ -48,6 +48,18 @@ class Task:
 def _daemon(task: Task) -> Cost:
     lab = BenchLab(task.root, services(task.url), ACCOUNTS)
     with RunningDaemon(lab) as daemon:
+        cost = daemon.fetch(task.safenames)
+    lab.spool.rename(task.out)
+    return cost
+
+
+def _cluster(task: Task) -> Cost:
+    """Run the daemon with as many holders in workers of Dask as it has sessions else."""
+    lab = BenchLab(task.root, services(task.url), ACCOUNTS, engine={"kind": "dask"})
+    with RunningDaemon(lab, workers=3) as daemon:
+        holders = sum(account.sessions for account in ACCOUNTS)
+        daemon.until("all holders run", lambda: len(commands_with(daemon.pid, "cdsed.engine.holder")) >= holders, 60)
+        daemon.until_it_waits()
         cost = daemon.fetch(task.safenames)
     lab.spool.rename(task.out)
     return cost
@@ -118,11 +130,13 @@ def _side_by_side(arrived: Path, task: Task) -> None:
 
 
 DAEMON, ONCE = "cdsed, running daemon", "cdsed run --once"
+CLUSTER = "cdsed, Dask on this machine"
 RCLONE, RCLONE_UNCHECKED = "rclone copy", "rclone --ignore-checksum"
 S5CMD, CDSODATACLI, OBSTORE = "s5cmd", "cdsodatacli", "obstore"
 CLIENTS: dict[str, Callable[[Task], Cost]] = {
     DAEMON: _daemon,
     ONCE: _once,
+    CLUSTER: _cluster,
     RCLONE: _rclone(),
     RCLONE_UNCHECKED: _rclone("--ignore-checksum", "--transfers", "8"),
     S5CMD: _s5cmd,

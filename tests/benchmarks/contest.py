@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from statistics import median
 
-from tests.benchmarks.clients import CDSODATACLI, CLIENTS, DAEMON, ONCE, RCLONE, S5CMD, Task
+from tests.benchmarks.clients import CDSODATACLI, CLIENTS, CLUSTER, DAEMON, ONCE, RCLONE, S5CMD, Task
 from tests.benchmarks.data_sets import Truths, served
 from tests.benchmarks.environment import BUILD, peers_bin
 from tests.benchmarks.processes import Cost, touch_memory
@@ -24,6 +24,7 @@ GOALS = {
     (DAEMON, S5CMD): {"OCN": 1.5, "GRD": 1.5, "SLC": 1.5},
     (ONCE, CDSODATACLI): {"OCN": 0.3, "GRD": 0.45, "SLC": 0.5},
 }
+_ALL = tuple(client for client in CLIENTS if client != CLUSTER)
 _FEW = (DAEMON, ONCE, RCLONE, S5CMD)
 
 Costs = dict[str, list[Cost]]
@@ -37,7 +38,7 @@ def contest(name: str) -> Callable[[Form], list[Result]]:
         if bin_dir is None:
             return []
         folder, paths, truths = served(name)
-        clients = _FEW if form.short or name in {"TINY", "MIX"} else tuple(CLIENTS)
+        clients = _FEW if form.short or name in {"TINY", "MIX"} else _ALL
         with rclone_served(bin_dir, folder) as url:
             task = Task(url, bin_dir, paths, BUILD / "run")
             costs = in_turn(name, task, truths, clients, form.times(5, 3))

@@ -27,6 +27,7 @@ ENVIRON = {
 }
 _LOOK_S = 0.003
 _SETTLED_S = 1.5
+_WAITING_CPU = 0.15  # of a core: an idle cluster takes some
 
 
 def services(s3_url: str) -> dict[str, str]:
@@ -161,6 +162,16 @@ class RunningDaemon:
     def cpu_s(self) -> float:
         """Return the CPU seconds that it has used until now, with all its workers."""
         return cpu_s(self.pid)
+
+    def until_it_waits(self) -> None:
+        """Wait until all processes have begun, and take next to no CPU any more."""
+
+        def waits() -> bool:
+            used_s = self.cpu_s()
+            time.sleep(_SETTLED_S)
+            return self.cpu_s() - used_s < _WAITING_CPU * _SETTLED_S
+
+        self.until("it waits for work", waits, 60)
 
     def fetch(self, lines: Iterable[str], timeout_s: float = 300, *, name: str = "listing.txt") -> Cost:
         """Move a listing in, and wait for its report."""

@@ -46,6 +46,16 @@ def cpu_s(pid: int) -> float:
     return total * _TICK_S
 
 
+def commands_with(pid: int, word: str) -> list[int]:
+    """Return those of a process and all below it that have this word in their command."""
+    found = []
+    for each in tree(pid):
+        with contextlib.suppress(OSError):
+            if word in Path(f"/proc/{each}/cmdline").read_text(encoding="utf-8", errors="replace").split("\0"):
+                found.append(each)
+    return found
+
+
 def pss_bytes(pids: Iterable[int]) -> int:
     """Return the memory of processes, with what they share divided among those that share it."""
     total = 0

@@ -7,7 +7,7 @@ import pytest
 
 from cdsed.engine.carried_errors import carried, raised
 from cdsed.engine.orders import Answer, CarriedError, FetchTask, OtherProductTask, Sent
-from cdsed.engine.wire import DownMessage, Granted, Kill, Mark, Result, Task, UpMessage, Want, decode, encode
+from cdsed.engine.wire import Ask, DownMessage, Granted, Kill, Mark, Result, Task, UpMessage, Want, decode, encode
 from cdsed.errors import (
     AccountError,
     DiskError,
@@ -33,11 +33,12 @@ _FAILURE = CarriedError("ServiceError", "it broke", "503", 2.5)
         Want("pilot.1", 3, 0),
         Kill("pilot.1"),
         Granted("pilot.1", 3, 9, "a", 30.0, None),
-        Mark("pilot.1", 9, 1, 2**40, safe=True, sent=Sent(2, 2**40)),
-        Task("pilot.1", 9, 1, FetchTask(1, "eodata", "/spool/.cdsed/X", "X", "state", _PIECE)),
-        Task("pilot.1", 9, 1, OtherProductTask(S3Location("eodata", "X"), None)),
+        Mark("pilot.1", 9, 1, 3, (Digests("a", None, "b"),), 2**40, Sent(2, 2**40)),
+        Ask("pilot.1", 9, 1, 2),
+        Task("pilot.1", 9, 1, 2, FetchTask("eodata", "/spool/.cdsed/X", "X", "state", (_PIECE, _PIECE))),
+        Task("pilot.1", 9, 1, 1, OtherProductTask(S3Location("eodata", "X"), None)),
         Result("pilot.1", 9, 1, Answer(listed=(ListedObject("k", "p", 3, "e"),)), Sent()),
-        Result("pilot.1", 9, 1, Answer(digests=Digests("a", None, "b")), Sent()),
+        Result("pilot.1", 9, 1, Answer(digests=(Digests("a", None, "b"), Digests())), Sent()),
         Result("pilot.1", 9, 1, Answer(failure=_FAILURE, failed=True), Sent()),
     ],
     ids=lambda message: type(message).__name__,
@@ -59,7 +60,7 @@ def test_a_message_arrives_as_it_was_on_one_line(message):
         '{"kind":"want","nonce":"n","seq":"1","ended":0}',
         '{"kind":"want","nonce":"n","seq":1,"ended":0,"more":1}',
         '{"kind":"want","nonce":"n","seq":1,"ended":0}{}',
-        '{"kind":"task","nonce":"n","fence":1,"number":1,"order":{"what":"run","command":"x"}}',
+        '{"kind":"task","nonce":"n","fence":1,"number":1,"requests":1,"order":{"what":"run","command":"x"}}',
     ],
 )
 def test_anything_else_is_refused_without_its_content(line):

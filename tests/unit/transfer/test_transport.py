@@ -26,7 +26,7 @@ def test_a_product_comes_over_it_piece_by_piece(s3_lab: S3Lab, transport: Transp
     staging = tmp_path / "pre-spool" / name
     prepare(staging, listed)
     checks: list[str] = []
-    files = transport.batch("eodata", staging, name, lambda: checks.append("owner"))
+    files = transport.batch("eodata", staging, name, lambda: checks.append("owner"), ())
     digests = {item.path: files.fetch(piece_of(item), s3_lab.progress) for item in listed if item.size_bytes}
     files.sync()
     files.close()
@@ -42,7 +42,7 @@ def test_after_letting_go_of_the_directory_the_owner_is_checked_again(s3_lab: S3
     [item] = transport.list_objects(split_s3_path(s3_path))
     prepare(tmp_path / "pre-spool" / name, [item])
     checks: list[str] = []
-    files = transport.batch("eodata", tmp_path / "pre-spool" / name, name, lambda: checks.append("owner"))
+    files = transport.batch("eodata", tmp_path / "pre-spool" / name, name, lambda: checks.append("owner"), ())
     files.fetch(piece_of(item), s3_lab.progress)
     files.close()
     files.fetch(piece_of(item), s3_lab.progress)

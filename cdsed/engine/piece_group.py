@@ -1,0 +1,61 @@
+"""The pieces of one task in a holder: fetched one after the other, and told to the head in groups that are synced."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from cdsed.engine.carried_errors import carried
+from cdsed.engine.orders import Answer
+from cdsed.errors import TransferError
+from cdsed.model.objects import Digests, Piece
+from cdsed.transfer.fetch import is_synced_later
+from cdsed.transfer.transport import BatchFetch
+
+
+class PieceGroup:
+    """Fetches the pieces of a task.
+
+    Parameters
+    ----------
+    mark
+        Tells the head from which number on pieces have these digests, and how much of the next piece there is.
+    mark_every_s
+        How often.
+    """
+
+    def __init__(
+        self, files: BatchFetch, mark: Callable[[int, tuple[Digests, ...], int], None], mark_every_s: float
+    ) -> None:
+        self._files = files
+        self._mark = mark
+        self._mark_every_s = mark_every_s
+        self._arrived: list[Digests] = []
+        self._told = 0  # pieces
+        self._told_s = time.monotonic()
+
+    def fetch(self, pieces: Sequence[Piece]) -> Answer:
+        """Fetch all pieces, or those before a failure."""
+        try:
+            for piece in pieces:
+                self._arrived.append(self._files.fetch(piece, self))
+                is_due = time.monotonic() - self._told_s >= self._mark_every_s or not is_synced_later(piece)
+                if is_due and piece is not pieces[-1]:
+                    self.safe(0)
+                    self._files.close()
+            self._files.sync()
+        except TransferError as error:
+            safe = self._told
+            with suppress(TransferError):  # then those since the last group are fetched again
+                self._files.sync()
+                safe = len(self._arrived)
+            return Answer(digests=tuple(self._arrived[:safe]), failure=carried(error), failed=True)
+        return Answer(digests=tuple(self._arrived))
+
+    def written(self, done_bytes: int) -> None:
+        """As `cdsed.transfer.fetch.ProgressCallback`: the head counts only what is safe."""
+
+    def safe(self, done_bytes: int) -> None:
+        """Tell the head of the pieces that have arrived, and of so many bytes of the next one."""
+        self._files.sync()
+        self._mark(self._told, tuple(self._arrived[self._told :]), done_bytes)
+        self._told, self._told_s = len(self._arrived), time.monotonic()
