@@ -152,7 +152,10 @@ class Pilot:
             for _ in range(missing):
                 self._made += 1
                 nonce = f"{self._name}.{self._made}"
-                self._holders[nonce] = _Running(nonce, self._order.config, self._lines)
+                self._holders[nonce] = self._start(nonce)
+
+    def _start(self, nonce: str) -> _Running:
+        return _Running(nonce, self._order.config, self._lines)
 
     def _send(self) -> None:
         while not self._stop.is_set():

@@ -5,6 +5,7 @@ state keeps the session before each answer, so a crash of the head changes nothi
 """
 
 import logging
+import math
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -104,21 +105,21 @@ class Seats:
 
     def take(self) -> Seat | None:
         """Take an idle holder, on the machine, and its worker, where the fewest are at work; None if all are."""
-        fresh_s = self._clock.boot_s() - self._settings.grant_s / 2
+        now_s = self._clock.boot_s()
         with self._lock:
             busy: Counter[str] = Counter()
             for seat in self._seats.values():
                 busy.update({seat.node: seat.taken, seat.pilot: seat.taken})
-            idle = [
-                seat
-                for seat in self._seats.values()
-                if not (seat.taken or seat.dead or seat.state.fence) and seat.state.heard_s >= fresh_s
-            ]
+            idle = [seat for seat in self._seats.values() if self._is_idle(seat, now_s)]
             if not idle:
                 return None
             seat = min(idle, key=lambda each: (busy[each.node], busy[each.pilot]))
             seat.taken = True
             return seat
+
+    def _is_idle(self, seat: Seat, now_s: float) -> bool:
+        fresh = seat.state.heard_s >= now_s - self._settings.grant_s / 2
+        return fresh and not (seat.taken or seat.dead or seat.state.fence)
 
     def give_back(self, seat: Seat) -> None:
         """Let another session thread take a holder that has no lease."""
@@ -201,21 +202,22 @@ class Seats:
             case PilotHere() as here:
                 self._welcome(here, now_s)
             case Want(nonce=nonce, seq=seq, ended=ended):
-                seat = self._seat(nonce, now_s)
+                seat = self._seat(nonce)
                 with seat.lock:
+                    was_idle = self._is_idle(seat, now_s)
                     seat.state, reply = hears_want(seat.state, seq, ended, now_s)
                     self._follow(seat, reply, seat.state.fence)
-                if not seat.state.fence:
+                if self._is_idle(seat, now_s) and not was_idle:  # each call wakes all threads without a session
                     self._on_idle()
             case Renew(nonce=nonce, seq=seq, fence=fence, number=number, busy=busy):
-                seat = self._seat(nonce, now_s)
+                seat = self._seat(nonce)
                 with seat.lock:
                     seat.state, reply = hears_renew(seat.state, seq, fence, now_s)
                     self._follow(seat, reply, fence)
                     if reply is HeadReply.RENEW:
                         self._look_for_loss(seat, number, busy=busy)
             case Bye(nonce=nonce, fence=fence):
-                seat = self._seat(nonce, now_s)
+                seat = self._seat(nonce)
                 with seat.lock:
                     seat.state, reply = hears_bye(seat.state, fence)
                     self._follow(seat, reply, fence)
@@ -281,12 +283,12 @@ class Seats:
         else:
             seat.answers.put(None)
 
-    def _seat(self, nonce: str, now_s: float) -> Seat:
+    def _seat(self, nonce: str) -> Seat:
         with self._lock:
             seat = self._seats.get(nonce)
             if seat is None:
                 node = self._pilots.nodes.get(nonce.partition(".")[0], "unknown")
-                seat = self._seats[nonce] = Seat(nonce, node, SeatState(heard_s=now_s))
+                seat = self._seats[nonce] = Seat(nonce, node, SeatState(heard_s=-math.inf))
             return seat
 
     def _welcome(self, here: PilotHere, now_s: float) -> None:

@@ -15,7 +15,7 @@ from cdsed.model.eodata import S3Location, location_of
 from cdsed.model.objects import Digests, Piece
 from cdsed.model.product_state import Product
 from cdsed.model.quota import THROTTLE_CODES
-from cdsed.store import breakers, leases, pieces, products
+from cdsed.store import breakers, pieces, products
 from cdsed.store.cutting import Pacing
 from cdsed.transfer.fetch import BUFFER_BYTES
 from cdsed.transfer.lease_broker import Grant, SessionTools
@@ -25,6 +25,7 @@ from cdsed.work.claims import RequestClaims
 from cdsed.work.context import WorkerContext
 from cdsed.work.destination import Destination
 from cdsed.work.finish import make_room
+from cdsed.work.grant_turns import GrantTurns
 from cdsed.work.piece_batch import PieceBatch
 from cdsed.work.piece_progress import PieceProgress
 from cdsed.work.plan import plan_product, store_plan
@@ -33,7 +34,6 @@ from cdsed.work.traffic import Traffic
 
 _log = logging.getLogger(__name__)
 
-_IDLE_S = 1.0  # due times and cooldowns pass without a signal
 _NO_PIECE = 0
 _LINGER_S = 0.3  # keep the connection open so long for the plan of the next product
 
@@ -41,8 +41,9 @@ _LINGER_S = 0.3  # keep the connection open so long for the plan of the next pro
 class SessionThread:
     """Leases sessions and works with them, one after the other, until the process must stop."""
 
-    def __init__(self, context: WorkerContext) -> None:
+    def __init__(self, context: WorkerContext, turns: GrantTurns) -> None:
         self._context = context
+        self._turns = turns
         self._buffer = memoryview(bytearray(BUFFER_BYTES))
 
     def run(self) -> None:
@@ -50,11 +51,10 @@ class SessionThread:
         context = self._context
         while not context.stop.is_set():
             generation = context.work_signal.generation
-            grant = context.transfer.broker.grant()
+            grant = self._turns.grant(generation)
             # The work of the group may be for other accounts, not due yet, or wait for requests or a session.
             if grant is None or not self._work(grant):
-                idle_s = min(_IDLE_S, leases.more_in_s(context.store.db, context.store.clock))
-                context.work_signal.idle(generation, idle_s)
+                context.work_signal.idle(generation, self._turns.idle_s())
 
     def _work(self, grant: Grant) -> bool:
         with within(account=grant.lease.account):

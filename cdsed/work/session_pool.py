@@ -19,6 +19,7 @@ from cdsed.work.arrival_digester import ArrivalDigester
 from cdsed.work.cancelled import remove_staging, settle_next
 from cdsed.work.context import WorkerContext
 from cdsed.work.finish import finish_next
+from cdsed.work.grant_turns import GrantTurns
 from cdsed.work.janitor import tidy
 from cdsed.work.session import SessionThread
 
@@ -47,7 +48,8 @@ class SessionPool:
         self._stuck: set[threading.Thread] = set()
         self._paused_s: dict[str, float] = {}
         self._follow_limits()
-        self._threads = [self._start(SessionThread(context).run, f"session {n}") for n in range(1, sessions + 1)]
+        turns = GrantTurns(context)
+        self._threads = [self._start(SessionThread(context, turns).run, f"session {n}") for n in range(1, sessions + 1)]
         self._threads.append(self._start(self._tidy, "tidy"))
         self._threads.append(self._start(self._heartbeat, "owners"))
         places = space_watch.places(context.settings)

@@ -22,6 +22,7 @@ from cdsed.transfer.owners import Owners
 from cdsed.transfer.stall_detector import StallDetector
 from cdsed.work.context import DiskContext, StoreContext, TransferContext, WorkerContext, WorkSignal
 from cdsed.work.flock_broker import FlockBroker
+from cdsed.work.grant_turns import GrantTurns
 from cdsed.work.outcome import Outcome
 from cdsed.work.session import SessionThread
 from cdsed.work.sharing import SharedAccounts
@@ -99,7 +100,7 @@ class DownloadLab(StateLab):
     def start(self) -> None:
         """Start a session thread."""
         self.context.stop.clear()
-        self._threads.append(threading.Thread(target=SessionThread(self.context).run))
+        self._threads.append(threading.Thread(target=SessionThread(self.context, GrantTurns(self.context)).run))
         self._threads[-1].start()
 
     def stop(self) -> None:

@@ -32,6 +32,7 @@ from cdsed.work.arrival_digester import ArrivalDigester
 from cdsed.work.cancelled import remove_staging, settle_next
 from cdsed.work.context import WorkSignal
 from cdsed.work.finish import finish_next
+from cdsed.work.grant_turns import GrantTurns
 from cdsed.work.intake import Intake
 from cdsed.work.resolve import Resolver
 from cdsed.work.session import SessionThread
@@ -79,7 +80,7 @@ def _work(worker: Worker, resolver: Resolver) -> None:
         products.wake_due(worker.db, worker.clock)
         resolver.resolve_some()
         worker.control.stop.clear()
-        SessionThread(context).run()
+        SessionThread(context, GrantTurns(context)).run()
         worker.control.stop.clear()
         while finish_next(context) or digester.step() or settle_next(context.disks):
             pass

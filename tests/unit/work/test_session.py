@@ -15,6 +15,7 @@ from cdsed.transfer import product as transfer_product
 from cdsed.transfer.fetch import fetch_piece
 from cdsed.work.context import WorkSignal
 from cdsed.work.finish import finish_next
+from cdsed.work.grant_turns import GrantTurns
 from cdsed.work.session import SessionThread
 from tests.support.daemon import wait_until
 from tests.support.state import SetClock
@@ -83,7 +84,8 @@ def test_a_thread_with_work_waits_no_longer_than_the_first_session_rests(worker_
         grant.lock.release()
     signal = _OneWait(context.stop)
     transfer = replace(context.transfer, broker=replace(broker, store=store))
-    SessionThread(replace(context, store=store, transfer=transfer, work_signal=signal)).run()
+    context = replace(context, store=store, transfer=transfer, work_signal=signal)
+    SessionThread(context, GrantTurns(context)).run()
     assert 0.25 <= signal.seconds < 0.3
 
 
