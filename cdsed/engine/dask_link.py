@@ -5,7 +5,6 @@ of accounts are in neither, nor in the arguments of a task. A second run of a ta
 holders have no grant.
 """
 
-import asyncio
 import logging
 import queue
 import threading
@@ -26,7 +25,7 @@ from cdsed.errors import MachineError
 _log = logging.getLogger(__name__)
 
 # What Dask raises when its scheduler is gone, or its client is closed.
-_GONE = (OSError, RuntimeError, ValueError, AttributeError, CancelledError, asyncio.CancelledError)
+_GONE = (OSError, RuntimeError, ValueError, CancelledError)
 _CONNECT_WITHIN_S = 30
 #: So much longer than a message may take: a carrier that does not answer is gone.
 _ANSWER_WITHIN_S = 30
@@ -49,15 +48,15 @@ class DaskLink:
         self._order = order
         self._head = uuid.uuid4().hex[:16]
         self._pilots: dict[str, Any] = {}  # the task of each worker, by its address
-        self._down: dict[str, _Outbox] = {}
+        self._down: dict[str, Queue] = {}
         self._lock = threading.Lock()
         with ExitStack() as stack:
             try:
                 self._client = stack.enter_context(_client(settings, workers, scratch, stack))
-                up = Queue(f"cdsed-up-{self._head}", client=self._client)
+                self._up = Queue(f"cdsed-up-{self._head}", client=self._client)
             except (OSError, ImportError) as error:
                 raise MachineError(f"Dask at {settings.scheduler}: {error}", code="Engine") from error
-            self._inbox = _Inbox(up)
+            self._inbox = _Inbox(self._up)
             self._open = stack.pop_all()
 
     def tend(self) -> None:
@@ -96,8 +95,8 @@ class DaskLink:
         with self._lock:
             down = self._down.get(pilot)
             if down is None:
-                down = self._down[pilot] = _Outbox(Queue(_down_name(pilot), client=self._client))
-        down.send(lines)
+                down = self._down[pilot] = Queue(_down_name(pilot), client=self._client)
+        _put(down, lines)
 
     def close(self) -> None:
         """As `Link`."""
@@ -109,7 +108,7 @@ class DaskPilotLink:
 
     def __init__(self, head: str, pilot: str) -> None:
         client = get_client()
-        self._outbox = _Outbox(Queue(f"cdsed-up-{head}", client=client))
+        self._up = Queue(f"cdsed-up-{head}", client=client)
         self._inbox = _Inbox(Queue(_down_name(pilot), client=client))
 
     def receive(self, timeout_s: float) -> Sequence[str]:
@@ -118,50 +117,16 @@ class DaskPilotLink:
 
     def send(self, lines: Sequence[str]) -> None:
         """As `PilotLink`."""
-        self._outbox.send(lines)
-
-
-class _Outbox:
-    """Puts lines into a Queue, in the thread of Dask: those that wait go together, and nobody waits for it."""
-
-    def __init__(self, messages: Queue) -> None:
-        self._messages = messages
-        self._lock = threading.Lock()
-        self._waiting: list[str] = []
-        self._runs = False
-        self._failure = ""
-
-    def send(self, lines: Sequence[str]) -> None:
-        """Send lines; raises MachineError if earlier ones could not be sent."""
-        if self._failure:
-            raise MachineError(f"Dask takes no messages any more: {self._failure}", code="Engine")
-        with self._lock:
-            self._waiting += lines
-            begins, self._runs = not self._runs, True
-        if begins:
-            self._messages.client.loop.add_callback(self._put)
-
-    async def _put(self) -> None:
-        try:
-            while lines := self._next():
-                await self._messages.put(lines, timeout=_ANSWER_WITHIN_S, asynchronous=True)
-        except _GONE as error:
-            self._failure = f"{type(error).__name__} {error}"
-
-    def _next(self) -> list[str]:
-        with self._lock:
-            lines, self._waiting = self._waiting, []
-            self._runs = bool(lines)
-            return lines
+        _put(self._up, lines)
 
 
 class _Inbox:
-    """Takes messages out of a Queue, in the thread of Dask."""
+    """Takes messages out of a Queue in a thread of its own: a time-out of the Queue would be an error in Dask's log."""
 
     def __init__(self, messages: Queue) -> None:
         self._messages = messages
         self._taken: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
-        messages.client.loop.add_callback(self._take)
+        threading.Thread(target=self._take, name="messages", daemon=True).start()
 
     def receive(self, timeout_s: float) -> Sequence[str]:
         """Return the next lines; none after the time-out."""
@@ -173,11 +138,11 @@ class _Inbox:
             raise MachineError("Dask brings no messages any more", code="Engine")
         return taken
 
-    async def _take(self) -> None:
+    def _take(self) -> None:
         try:
             with suppress(*_GONE):
                 while True:
-                    self._taken.put(await self._messages.get(asynchronous=True))
+                    self._taken.put([str(line) for line in self._messages.get()])
         finally:
             self._taken.put(None)
 
@@ -251,3 +216,10 @@ def _security(settings: EngineSettings) -> Security | None:
 
 def _down_name(pilot: str) -> str:
     return f"cdsed-down-{pilot}"
+
+
+def _put(messages: Queue, lines: Sequence[str]) -> None:
+    try:
+        messages.put(list(lines), timeout=_ANSWER_WITHIN_S)
+    except _GONE as error:
+        raise MachineError(f"Dask takes no messages any more: {type(error).__name__} {error}", code="Engine") from error
