@@ -47,7 +47,7 @@ coverage: $(VENV)/.tests-installed ## Run the tests under coverage; print it by 
 	$(BIN)/coverage run -m pytest -q -o timeout=600; tests=$$?; \
 		$(BIN)/coverage combine -q && $(BIN)/python -m tests.rooms_covered && exit $$tests
 
-bench: $(VENV)/.tests-installed ## Measure, as ratios against programs of others (40 min; needs the index, 15 GB and a quiet machine)
+bench: $(VENV)/.tests-installed ## Measure, as ratios against programs of others (1 h; needs the index, 15 GB and a quiet machine)
 	$(BIN)/python -m tests.benchmarks $(BENCHMARKS)
 
 bench-short: $(VENV)/.tests-installed ## Measure the most telling part of it, in 5 minutes
