@@ -24,8 +24,8 @@ from cdsed.errors import MachineError
 
 _log = logging.getLogger(__name__)
 
-# What Dask raises when its scheduler is gone, or its client is closed.
-_GONE = (OSError, RuntimeError, ValueError, CancelledError)
+# What Dask raises when its scheduler is gone, or its client is closed: it then has no `scheduler` to call.
+_GONE = (OSError, RuntimeError, ValueError, AttributeError, CancelledError)
 _CONNECT_WITHIN_S = 30
 #: So much longer than a message may take: a carrier that does not answer is gone.
 _ANSWER_WITHIN_S = 30
@@ -54,8 +54,9 @@ class DaskLink:
             try:
                 self._client = stack.enter_context(_client(settings, workers, scratch, stack))
                 self._up = Queue(f"cdsed-up-{self._head}", client=self._client)
-            except (OSError, ImportError) as error:
-                raise MachineError(f"Dask at {settings.scheduler}: {error}", code="Engine") from error
+            except (*_GONE, ImportError) as error:
+                why = f"the scheduler of Dask at {settings.scheduler} cannot be used: {error}"
+                raise MachineError(why, code="Engine") from error
             self._inbox = _Inbox(self._up)
             self._open = stack.pop_all()
 
@@ -65,7 +66,8 @@ class DaskLink:
             # Not `scheduler_info()`: now and then it returns what its periodic call asked for, which has no workers.
             self._tend(self._client.sync(self._client.scheduler.identity, n_workers=-1)["workers"])
         except _GONE as error:
-            raise MachineError(f"Dask's scheduler is gone: {type(error).__name__} {error}", code="Engine") from error
+            why = f"the scheduler of Dask is gone: {type(error).__name__} {error}"
+            raise MachineError(why, code="Engine") from error
 
     def _tend(self, workers: Mapping[str, object]) -> None:
         for address, task in list(self._pilots.items()):
@@ -100,7 +102,8 @@ class DaskLink:
 
     def close(self) -> None:
         """As `Link`."""
-        self._open.close()
+        with suppress(*_GONE, AssertionError):  # its scheduler may be gone
+            self._open.close()
 
 
 class DaskPilotLink:
@@ -135,7 +138,7 @@ class _Inbox:
         except queue.Empty:
             return ()
         if taken is None:
-            raise MachineError("Dask brings no messages any more", code="Engine")
+            raise MachineError("the connection to the scheduler of Dask is lost", code="Engine")
         return taken
 
     def _take(self) -> None:

@@ -1,10 +1,8 @@
 """The head: what a download process has so that holders have its connections."""
 
-import logging
 import math
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -14,13 +12,11 @@ from cdsed.config.settings import Settings
 from cdsed.engine.dask_link import DaskLink
 from cdsed.engine.grant_rules import hold_s
 from cdsed.engine.holder_broker import HolderBroker
+from cdsed.engine.lasting_link import LastingLink
 from cdsed.engine.pilot import PilotOrder
 from cdsed.engine.seats import Seats
-from cdsed.errors import MachineError
 from cdsed.store import notices
 from cdsed.work.flock_broker import FlockBroker
-
-_log = logging.getLogger(__name__)
 
 _END_WITHIN_S = 5.0
 
@@ -47,14 +43,17 @@ class Head:
     ) -> None:
         settings: Settings = local.settings
         engine, store = settings.engine, local.store
-        tell = partial(notices.note, store.db, store.clock, notices.ENGINE)
+
+        def tell(text: str | None) -> None:
+            notices.note(store.db, store.clock, notices.ENGINE, self._link.problem or text)
+
         order = PilotOrder(str(config), engine.holders_per_worker, engine.renew_every_s, 2 * engine.grant_s)
         workers = math.ceil(sessions / engine.holders_per_worker)
-        self._link = DaskLink(engine, workers, settings.sessions_dir / "dask", order)
+        self._link = LastingLink(partial(DaskLink, engine, workers, settings.sessions_dir / "dask", order))
         self._seats = Seats(self._link, engine, store.clock, on_idle, tell)
         self.broker = HolderBroker(local, self._seats, state_id, hold_s(engine.grant_s, engine.lost_rest_s))
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._answer, name="seats", daemon=True)
+        self._thread = threading.Thread(target=self._seats.run, args=(self._stop,), name="seats", daemon=True)
 
     @property
     def alive(self) -> bool:
@@ -70,11 +69,4 @@ class Head:
     ) -> None:
         self._stop.set()
         self._thread.join(_END_WITHIN_S)
-        with suppress(MachineError):
-            self._seats.end()
-
-    def _answer(self) -> None:
-        try:
-            self._seats.run(self._stop)
-        except MachineError as error:
-            _log.error("%s", error)
+        self._seats.end()

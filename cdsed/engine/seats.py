@@ -77,10 +77,9 @@ class Seats:
         self._seats: dict[str, Seat] = {}
         self._pilots = KnownPilots(2 * settings.grant_s, clock.boot_s())
         self._tally = PilotTally()
-        self._failure: MachineError | None = None
 
     def run(self, stop: threading.Event) -> None:
-        """Answer holders until `stop` is set and no seat is taken; raises MachineError when the carrier is gone."""
+        """Answer holders until `stop` is set and no seat is taken."""
         tend_s = 0.0
         while not stop.is_set() or any(seat.taken for seat in list(self._seats.values())):
             now_s = self._clock.boot_s()
@@ -92,8 +91,6 @@ class Seats:
                 self._tell(self._pilots.problem(now_s))
             for line in self._link.receive(_TEND_EVERY_S / 2):
                 self.hear(line)
-            if self._failure is not None:
-                raise self._failure
 
     def end(self) -> None:
         """Let all pilots end."""
@@ -318,8 +315,4 @@ class Seats:
         self._pilots.forget_silent(now_s)
 
     def _send(self, pilot: str, message: DownMessage) -> None:
-        """Send a message; if that fails, it is lost as any other may be, and `run` ends."""
-        try:
-            self._link.send(pilot, [encode(message)])
-        except MachineError as error:
-            self._failure = error
+        self._link.send(pilot, [encode(message)])

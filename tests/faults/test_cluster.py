@@ -4,10 +4,11 @@ import contextlib
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ import pytest
 from cdsed.sandbox.accounts import make_accounts
 from cdsed.sandbox.names import realistic_safenames
 from tests.support.daemon import DaemonProcess, Installation, wait_until
-from tests.support.invariants import overbooked
+from tests.support.invariants import found_by_the_checker, overbooked
+from tests.support.ports import free_port
 from tests.support.sandbox import SandboxProcess
 
 pytest.importorskip("distributed", reason="cdsed[dask] is not installed")
@@ -26,11 +28,21 @@ _ENGINE = {"kind": "dask", "grant_s": 6, "renew_every_s": 1, "lost_rest_s": 1, "
 
 @dataclass
 class Cluster:
-    """Processes of Dask on this machine."""
+    """Processes of Dask on this machine.
+
+    Attributes
+    ----------
+    scheduler, workers
+        Start them, at `address`; return their processes.
+    pids
+        Of all that were started.
+    """
 
     address: str
     tls_dir: Path
-    pids: list[int]
+    scheduler: Callable[[], "subprocess.Popen[bytes]"]
+    workers: Callable[[], list["subprocess.Popen[bytes]"]]
+    pids: list[int] = field(default_factory=list)
 
 
 def _dask(words: str, log: Path) -> "subprocess.Popen[bytes]":
@@ -57,18 +69,23 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     scheduler, worker = (re.search(rf"dask {role} .*", said)[0] for role in ("scheduler", "worker"))  # type: ignore[index]
     with contextlib.ExitStack() as stack:
 
-        def run(words: str, log: Path) -> int:
+        def run(words: str, log: Path) -> "subprocess.Popen[bytes]":
             process = stack.enter_context(_dask(words, log))
             stack.callback(process.terminate)
-            return process.pid
+            made.pids.append(process.pid)
+            return process
 
-        pids = [run(f"{scheduler} --host 127.0.0.1 --port 0", place / "scheduler.log")]
-        found = wait_until(
-            "it listens", lambda: re.search(r"tls://127\.0\.0\.1:\d+", (place / "scheduler.log").read_text())
+        port = free_port()
+        address = f"tls://127.0.0.1:{port}"
+        made = Cluster(
+            address,
+            tls_dir,
+            lambda: run(f"{scheduler} --host 127.0.0.1 --port {port}", place / "scheduler.log"),
+            lambda: [run(worker.replace("tls://HOST:8786", address), place / f"worker-{n}.log") for n in (1, 2)],
         )
-        address = found[0]
-        pids += [run(worker.replace("tls://HOST:8786", address), place / f"worker-{n}.log") for n in (1, 2)]
-        yield Cluster(address, tls_dir, pids)
+        made.scheduler()
+        made.workers()
+        yield made
 
 
 def _descendants(pids: list[int]) -> list[int]:
@@ -142,6 +159,49 @@ def test_workers_say_what_they_see_before_the_daemon_uses_them(tmp_path: Path, c
         assert checked.returncode == 1
         assert checked.stdout.count("other users than its owner may read or write it") == 2
         assert list((lab.spool / ".cdsed").iterdir()) == []
+
+
+def _engine_notices(lab: Installation) -> list[str]:
+    return [each["text"] for each in lab.status()["notices"] if each["name"] == "engine"]
+
+
+@pytest.mark.timeout(600)
+def test_a_daemon_waits_for_a_scheduler_that_is_gone_and_says_so(tmp_path: Path, cluster: Cluster) -> None:
+    first, second = realistic_safenames("S1_OCN", 2, seed=6)
+    engine = {**_ENGINE, "scheduler": cluster.address, "tls_dir": str(cluster.tls_dir)}
+    _end(cluster)
+    with SandboxProcess(make_accounts(1, seed=1)) as sandbox:
+        lab = Installation(tmp_path / "lab", sandbox, engine=engine)
+        sandbox.add_products(*({"safename": name, "size_bytes": 1_000_000} for name in (first, second)))
+        with DaemonProcess(lab) as daemon:
+            lab.drop("first.txt", [first])
+            sentence = f"the scheduler of Dask at {cluster.address} cannot be used"
+            wait_until(
+                "status says so", lambda: any(sentence in each for each in _engine_notices(lab)), 120, daemon=daemon
+            )
+            head = daemon.worker_pids("download")
+            cluster.scheduler()
+            cluster.workers()
+            wait_until("the report", lambda: lab.report("first.txt"), 180, daemon=daemon)
+            assert _engine_notices(lab) == []
+            _end(cluster)
+            wait_until("status says so", lambda: _engine_notices(lab), 120, daemon=daemon)
+            lab.drop("second.txt", [second])
+            cluster.scheduler()
+            cluster.workers()
+            wait_until("the report", lambda: lab.report("second.txt"), 180, daemon=daemon)
+            assert daemon.worker_pids("download") == head, "it has stayed"
+            assert found_by_the_checker(lab) == []
+        assert lab.endings("first.txt") + lab.endings("second.txt") == [("done", 0)] * 2
+        assert "Traceback" not in daemon.log()
+        assert daemon.log().count("it is tried again") == 2
+
+
+def _end(cluster: Cluster) -> None:
+    """Kill all processes of Dask."""
+    for pid in _descendants(cluster.pids):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_nobody_without_the_certificate_is_let_in(cluster: Cluster) -> None:

@@ -58,9 +58,9 @@ class Front:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             speaking = self.tls.wrap_socket(client, server_side=True) if self.tls else client
             stack.callback(speaking.close)
+            stack.callback(self._open.discard, speaking)  # after the server's end is closed
             server = stack.enter_context(socket.create_connection(("127.0.0.1", self._port)))
             self._open.add(speaking)
-            stack.callback(self._open.discard, speaking)
             while all(_passed_on(speaking, server, each) for each in _readable(speaking, server)):
                 pass
 

@@ -1,5 +1,6 @@
 """Network namespaces for a test, whether they can be had, and how a test opens sockets and devices in one."""
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -41,12 +42,15 @@ class Namespace:
     ----------
     etc
         Files that stand in the place of others, by the path of those.
+    host
+        The name of the machine in it.
     """
 
-    def __init__(self, etc: dict[str, Path] | None = None) -> None:
+    def __init__(self, etc: dict[str, Path] | None = None, host: str = "test") -> None:
         mounts = [f"mount --bind {own} $(realpath {path})" for path, own in (etc or {}).items()]
-        script = " && ".join(["ip link set lo up", *mounts, "echo up", "exec sleep infinity"])
-        command = ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", script]
+        named = f"echo {host} > /proc/sys/kernel/hostname"
+        script = " && ".join(["ip link set lo up", named, *mounts, "echo up", "exec sleep infinity"])
+        command = ["unshare", "--net", "--uts", "--mount", "--propagation", "private", "sh", "-c", script]
         self._keeper = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -58,7 +62,21 @@ class Namespace:
     @property
     def under(self) -> tuple[str, ...]:
         """The command that runs another one in it."""
-        return ("nsenter", "--target", str(self._keeper.pid), "--net", "--mount")
+        return ("nsenter", "--target", str(self._keeper.pid), "--net", "--uts", "--mount")
+
+    @property
+    def keeper_pid(self) -> int:
+        """The process that keeps it."""
+        return self._keeper.pid
+
+    def pids(self) -> list[int]:
+        """Return the processes in it, without its keeper."""
+        mine, found = Path(f"/proc/{self._keeper.pid}/ns/net").readlink(), []
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if entry.name.isdigit() and (entry / "ns/net").readlink() == mine:
+                    found.append(int(entry.name))
+        return sorted(set(found) - {self._keeper.pid})
 
     def run(self, *command: str) -> str:
         """Run a command in it; return what it prints."""
