@@ -100,7 +100,7 @@ class Cluster:
             front = ServiceFront(listening, self.sandbox.port, tls, clients)
             stack.callback(front.close)
             self.lab = self._installation(certificates.authority)
-            stack.callback(self._end_units)
+            stack.callback(self.end_units)
             self._start_units()
             self.daemon = DaemonProcess(self.lab, under=self.machines.of[HEAD].under)
             stack.enter_context(self.daemon)
@@ -178,7 +178,7 @@ class Cluster:
         command = [*self.machines.of[machine].under, sys.executable, "-m", *shlex.split(words)]
         self.units[machine] = Unit(command, folder / "log")
 
-    def _end_units(self) -> None:
+    def end_units(self) -> None:
         for name, unit in reversed(self.units.items()):
             for pid in self.machines.of[name].pids():
                 signalled(pid, signal.SIGCONT)
