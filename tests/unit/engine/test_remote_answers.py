@@ -1,0 +1,169 @@
+"""What comes of a task is that of no other task and of no other lease, in any order, however often and however late.
+
+The head is the real one: `Seats`, and the `RemoteTransport` of a session thread. The holder is the test.
+"""
+
+import random
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cdsed.clock import SYSTEM_CLOCK
+from cdsed.config.engine_settings import EngineSettings
+from cdsed.engine.orders import Answer, Sent
+from cdsed.engine.remote_transport import RemoteTransport
+from cdsed.engine.seats import Seats
+from cdsed.engine.wire import Ask, Bye, Granted, Mark, MayAsk, Renew, Result, Task, UpMessage, Want, decode, encode
+from cdsed.model.objects import Digests, Lease, Piece
+from cdsed.transfer.bandwidth import BandwidthBudget
+from cdsed.transfer.connection import Endpoint
+from cdsed.transfer.lease_broker import Claimant, SessionTools
+from cdsed.transfer.stall_detector import StallDetector
+
+_NONCE = "pilot.1"
+_MIB = 2**20
+
+
+def _name(fence: int, number: int) -> str:
+    return f"lease {fence}, task {number}"
+
+
+@dataclass
+class _Holder:
+    """A link to one holder, which does each task at once. Its messages come late, again, and in another order.
+
+    Attributes
+    ----------
+    said
+        All that it has ever said about tasks.
+    requests
+        How many it may have sent.
+    """
+
+    dice: random.Random
+    seats: Seats | None = None
+    said: list[str] = field(default_factory=list)
+    allowed: int = 0
+
+    def tend(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def receive(self, timeout_s: float) -> Sequence[str]:  # noqa: ARG002
+        return ()
+
+    def send(self, pilot: str, lines: Sequence[str]) -> None:  # noqa: ARG002
+        for line in lines:
+            match decode(line):
+                case Task() as task:
+                    self._do(task)
+                case MayAsk():
+                    self.allowed += 1
+                case Granted():
+                    self._say(*self._some_of_old())
+
+    def _do(self, task: Task) -> None:
+        at = (task.nonce, task.fence, task.number)
+        marks = [Mark(*at, _done_bytes(task, n), safe=True, sent=Sent()) for n in range(self.dice.randrange(4))]
+        asks = [Ask(*at)] * self.dice.randrange(3)
+        answer = Answer(digests=Digests(_name(task.fence, task.number)))
+        mine = [encode(each) for each in (*marks, *asks, Result(*at, answer, Sent()))]
+        again = [line for line in mine if self.dice.random() < 0.3]
+        unordered = [*mine, *again, *self._some_of_old()]
+        self.dice.shuffle(unordered)
+        self.said += mine
+        self._say(*unordered)
+
+    def _some_of_old(self) -> list[str]:
+        return self.dice.sample(self.said, min(len(self.said), self.dice.randrange(6)))
+
+    def _say(self, *lines: str) -> None:
+        assert self.seats is not None
+        for line in lines:
+            self.seats.hear(line)
+
+    def say(self, message: UpMessage) -> None:
+        self._say(encode(message))
+
+
+def _done_bytes(task: Task, n: int) -> int:
+    return (task.fence * 1000 + task.number) * 100 + n
+
+
+@dataclass
+class _Progress:
+    """Notes what is said to be safe on the disk."""
+
+    of: list[int] = field(default_factory=list)
+
+    def written(self, done_bytes: int) -> None: ...
+
+    def safe(self, done_bytes: int) -> None:
+        self.of.append(done_bytes // 100)
+
+
+def _tools(claimed: list[Claimant]) -> SessionTools:
+    endpoint = Endpoint("http://127.0.0.1:1", "default", 1.0, 1.0)
+    stalls = StallDetector(0, 1.0)
+    return SessionTools(
+        endpoint=endpoint,
+        claim=claimed.append,
+        buffer=memoryview(bytearray(1)),
+        budget=BandwidthBudget(),
+        checkpoint_every_s=1.0,
+        stop=threading.Event(),
+        watch=stalls.watch,
+    )
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=200, deadline=None)
+def test_a_task_gets_only_what_came_of_it(seed: int) -> None:
+    dice = random.Random(seed)
+    holder = _Holder(dice)
+    holder.seats = seats = Seats(
+        holder, EngineSettings(grant_s=30, renew_every_s=10), SYSTEM_CLOCK, lambda: None, lambda _: None
+    )
+    for fence in (1, 2, 3):
+        holder.say(Want(_NONCE, fence, fence - 1))
+        seat = seats.take()
+        assert seat is not None
+        claimed: list[Claimant] = []
+        assert seats.grant(seat, Lease("a", 1, "default", fence), None, lambda: True)
+        transport = RemoteTransport(seats, seat, _tools(claimed), "state")
+        files = transport.batch("eodata", Path("/spool/.cdsed/X"), "X", lambda: None)
+        for number in range(1, dice.randrange(2, 6)):
+            progress = _Progress()
+            piece = Piece(1, number, "k", "p", "e", 64 * _MIB, 0, 64 * _MIB, 0, 0)
+            assert files.fetch(piece, progress) == Digests(_name(fence, number))
+            assert set(progress.of) <= {fence * 1000 + number}
+        assert holder.allowed <= len(claimed), "each request was claimed before it was allowed"
+        holder.allowed = 0
+        holder.say(Bye(_NONCE, fence))
+        assert seats.forget_lease(seat)
+
+
+def test_what_comes_of_an_earlier_lease_is_no_answer_and_renews_nothing() -> None:
+    holder = _Holder(random.Random(1))
+    holder.seats = seats = Seats(
+        holder, EngineSettings(grant_s=30, renew_every_s=10), SYSTEM_CLOCK, lambda: None, lambda _: None
+    )
+    holder.say(Want(_NONCE, 1, 0))
+    seat = seats.take()
+    assert seat is not None
+    kept: list[int] = []
+    seats.grant(seat, Lease("a", 1, "default", 1), None, lambda: bool(kept.append(1)) or True)
+    holder.say(Bye(_NONCE, 1))
+    seats.forget_lease(seat)
+    holder.say(Want(_NONCE, 2, 1))
+    assert seats.take() is seat
+    seats.grant(seat, Lease("a", 1, "default", 2), None, lambda: bool(kept.append(2)) or True)
+    for late in (Bye(_NONCE, 1), Renew(_NONCE, 3, 1, 0, busy=False), Result(_NONCE, 1, 1, Answer(), Sent())):
+        holder.say(late)
+    assert kept == [1, 2]
+    assert seat.answers.empty()
+    assert not seat.closed.is_set()
