@@ -5,6 +5,7 @@ of accounts are in neither, nor in the arguments of a task. A second run of a ta
 holders have no grant.
 """
 
+import asyncio
 import logging
 import queue
 import threading
@@ -24,8 +25,8 @@ from cdsed.errors import MachineError
 
 _log = logging.getLogger(__name__)
 
-# What Dask raises when its scheduler is gone, or its client is closed: it then has no `scheduler` to call.
-_GONE = (OSError, RuntimeError, ValueError, AttributeError, CancelledError)
+# What Dask raises when its scheduler is gone, or its client is closed.
+_GONE = (OSError, RuntimeError, ValueError, AttributeError, CancelledError, asyncio.CancelledError)
 _CONNECT_WITHIN_S = 30
 #: So much longer than a message may take: a carrier that does not answer is gone.
 _ANSWER_WITHIN_S = 30
@@ -48,16 +49,16 @@ class DaskLink:
         self._order = order
         self._head = uuid.uuid4().hex[:16]
         self._pilots: dict[str, Any] = {}  # the task of each worker, by its address
-        self._down: dict[str, Queue] = {}
+        self._down: dict[str, _Outbox] = {}
         self._lock = threading.Lock()
         with ExitStack() as stack:
             try:
                 self._client = stack.enter_context(_client(settings, workers, scratch, stack))
-                self._up = Queue(f"cdsed-up-{self._head}", client=self._client)
+                up = Queue(f"cdsed-up-{self._head}", client=self._client)
             except (*_GONE, ImportError) as error:
                 why = f"the scheduler of Dask at {settings.scheduler} cannot be used: {error}"
                 raise MachineError(why, code="Engine") from error
-            self._inbox = _Inbox(self._up)
+            self._inbox = _Inbox(up)
             self._open = stack.pop_all()
 
     def tend(self) -> None:
@@ -97,8 +98,8 @@ class DaskLink:
         with self._lock:
             down = self._down.get(pilot)
             if down is None:
-                down = self._down[pilot] = Queue(_down_name(pilot), client=self._client)
-        _put(down, lines)
+                down = self._down[pilot] = _Outbox(Queue(_down_name(pilot), client=self._client))
+        down.send(lines)
 
     def close(self) -> None:
         """As `Link`."""
@@ -111,7 +112,7 @@ class DaskPilotLink:
 
     def __init__(self, head: str, pilot: str) -> None:
         client = get_client()
-        self._up = Queue(f"cdsed-up-{head}", client=client)
+        self._outbox = _Outbox(Queue(f"cdsed-up-{head}", client=client))
         self._inbox = _Inbox(Queue(_down_name(pilot), client=client))
 
     def receive(self, timeout_s: float) -> Sequence[str]:
@@ -120,16 +121,50 @@ class DaskPilotLink:
 
     def send(self, lines: Sequence[str]) -> None:
         """As `PilotLink`."""
-        _put(self._up, lines)
+        self._outbox.send(lines)
+
+
+class _Outbox:
+    """Puts lines into a Queue, in the thread of Dask: those that wait go together, and nobody waits for it."""
+
+    def __init__(self, messages: Queue) -> None:
+        self._messages = messages
+        self._lock = threading.Lock()
+        self._waiting: list[str] = []
+        self._runs = False
+        self._failure = ""
+
+    def send(self, lines: Sequence[str]) -> None:
+        """Send lines; raises MachineError if earlier ones could not be sent."""
+        if self._failure:
+            raise MachineError(f"Dask takes no messages any more: {self._failure}", code="Engine")
+        with self._lock:
+            self._waiting += lines
+            begins, self._runs = not self._runs, True
+        if begins:
+            self._messages.client.loop.add_callback(self._put)
+
+    async def _put(self) -> None:
+        try:
+            while lines := self._next():
+                await self._messages.put(lines, timeout=_ANSWER_WITHIN_S, asynchronous=True)
+        except _GONE as error:
+            self._failure = f"{type(error).__name__} {error}"
+
+    def _next(self) -> list[str]:
+        with self._lock:
+            lines, self._waiting = self._waiting, []
+            self._runs = bool(lines)
+            return lines
 
 
 class _Inbox:
-    """Takes messages out of a Queue in a thread of its own: a time-out of the Queue would be an error in Dask's log."""
+    """Takes messages out of a Queue, in the thread of Dask."""
 
     def __init__(self, messages: Queue) -> None:
         self._messages = messages
         self._taken: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
-        threading.Thread(target=self._take, name="messages", daemon=True).start()
+        messages.client.loop.add_callback(self._take)
 
     def receive(self, timeout_s: float) -> Sequence[str]:
         """Return the next lines; none after the time-out."""
@@ -141,11 +176,11 @@ class _Inbox:
             raise MachineError("the connection to the scheduler of Dask is lost", code="Engine")
         return taken
 
-    def _take(self) -> None:
+    async def _take(self) -> None:
         try:
             with suppress(*_GONE):
                 while True:
-                    self._taken.put([str(line) for line in self._messages.get()])
+                    self._taken.put(await self._messages.get(asynchronous=True))
         finally:
             self._taken.put(None)
 
@@ -219,10 +254,3 @@ def _security(settings: EngineSettings) -> Security | None:
 
 def _down_name(pilot: str) -> str:
     return f"cdsed-down-{pilot}"
-
-
-def _put(messages: Queue, lines: Sequence[str]) -> None:
-    try:
-        messages.put(list(lines), timeout=_ANSWER_WITHIN_S)
-    except _GONE as error:
-        raise MachineError(f"Dask takes no messages any more: {type(error).__name__} {error}", code="Engine") from error

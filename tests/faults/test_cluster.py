@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,10 @@ from tests.support.sandbox import SandboxProcess
 
 pytest.importorskip("distributed", reason="cdsed[dask] is not installed")
 
+from distributed import Client, Security
+
+from cdsed.engine.dask_link import run_pilot
+
 _ROOT = Path(__file__).parents[2]
 _ENGINE = {"kind": "dask", "grant_s": 6, "renew_every_s": 1, "lost_rest_s": 1, "holders_per_worker": 2}
 
@@ -33,7 +38,7 @@ class Cluster:
     Attributes
     ----------
     scheduler, workers
-        Start them, at `address`; return their processes.
+        Start them, at `address`; return their processes. Workers may have more options.
     pids
         Of all that were started.
     """
@@ -41,7 +46,7 @@ class Cluster:
     address: str
     tls_dir: Path
     scheduler: Callable[[], "subprocess.Popen[bytes]"]
-    workers: Callable[[], list["subprocess.Popen[bytes]"]]
+    workers: Callable[..., list["subprocess.Popen[bytes]"]]
     pids: list[int] = field(default_factory=list)
 
 
@@ -55,7 +60,7 @@ def _dask(words: str, log: Path) -> "subprocess.Popen[bytes]":
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """Give a scheduler with two workers, started by the printed commands."""
+    """Give a scheduler, started by the printed command; tests that need its two workers start them."""
     place = tmp_path / "cluster"
     place.mkdir()
     tls_dir = tmp_path / "tls"
@@ -81,10 +86,12 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
             address,
             tls_dir,
             lambda: run(f"{scheduler} --host 127.0.0.1 --port {port}", place / "scheduler.log"),
-            lambda: [run(worker.replace("tls://HOST:8786", address), place / f"worker-{n}.log") for n in (1, 2)],
+            lambda *more: [
+                run(" ".join((worker.replace("tls://HOST:8786", address), *more)), place / f"worker-{n}.log")
+                for n in (1, 2)
+            ],
         )
         made.scheduler()
-        made.workers()
         yield made
 
 
@@ -119,6 +126,7 @@ def _is_holder(pid: int) -> bool:
 def test_products_come_over_a_cluster_with_tls_that_never_has_a_key(tmp_path: Path, cluster: Cluster) -> None:
     names = [name for kind in ("S1_OCN", "S5P", "S2_L1C") for name in realistic_safenames(kind, 2, seed=5)]
     engine = {**_ENGINE, "scheduler": cluster.address, "tls_dir": str(cluster.tls_dir)}
+    cluster.workers()
     with SandboxProcess(make_accounts(1, seed=1)) as sandbox:
         secret = sandbox.accounts[0].secret_key.encode()
         lab = Installation(tmp_path / "lab", sandbox, engine=engine)
@@ -145,6 +153,7 @@ def test_products_come_over_a_cluster_with_tls_that_never_has_a_key(tmp_path: Pa
 
 def test_workers_say_what_they_see_before_the_daemon_uses_them(tmp_path: Path, cluster: Cluster) -> None:
     engine = {**_ENGINE, "scheduler": cluster.address, "tls_dir": str(cluster.tls_dir)}
+    cluster.workers()
     with SandboxProcess(make_accounts(1, seed=1)) as sandbox:
         lab = Installation(tmp_path / "lab", sandbox, engine=engine)
 
@@ -195,6 +204,62 @@ def test_a_daemon_waits_for_a_scheduler_that_is_gone_and_says_so(tmp_path: Path,
         assert lab.endings("first.txt") + lab.endings("second.txt") == [("done", 0)] * 2
         assert "Traceback" not in daemon.log()
         assert daemon.log().count("it is tried again") == 2
+
+
+@pytest.mark.timeout(600)
+def test_a_pilot_that_dask_runs_again_or_twice_harms_nothing(tmp_path: Path, cluster: Cluster) -> None:
+    names = [name for kind in ("S1_OCN", "S5P", "S2_L1C") for name in realistic_safenames(kind, 3, seed=7)]
+    engine = {**_ENGINE, "scheduler": cluster.address, "tls_dir": str(cluster.tls_dir)}
+    cluster.workers("--nthreads 2")
+    with SandboxProcess(make_accounts(1, seed=1)) as sandbox:
+        lab = Installation(tmp_path / "lab", sandbox, engine=engine)
+        sandbox.add_products(*({"safename": name, "size_bytes": 2_000_000} for name in names))
+        sandbox.fault(kind="trickle", operation="get", bytes_per_s=300_000)
+        with _client(cluster) as client, DaemonProcess(lab) as daemon:
+            lab.drop("again.txt", names)
+            wait_until(
+                "it is at work", lambda: lab.query("SELECT 1 FROM piece WHERE done_bytes > 0"), 120, daemon=daemon
+            )
+            head = _head_of(client)
+            # The same task once more, on a worker that has a pilot, as Dask runs it again after a worker was lost.
+            again = client.submit(run_pilot, head, str(lab.config), 2, 1.0, 12.0, key="again", pure=False)
+            before = wait_until("it runs", lambda: _runs_on(client, "again"), 60, daemon=daemon)
+            wait_until("its holders run, too", lambda: daemon.log().count("a pilot runs on") >= 3, 60, daemon=daemon)
+            os.kill(client.run(os.getpid, workers=[before])[before], signal.SIGKILL)
+            wait_until("Dask runs it elsewhere", lambda: _runs_on(client, "again") not in (None, before), 60)
+            sandbox.clear_faults()
+            wait_until("the report", lambda: lab.report("again.txt"), 180, daemon=daemon)
+            assert found_by_the_checker(lab) == []
+            daemon.terminate()
+            daemon.wait(60)
+            assert again.result(60) in ("the daemon ends", "the head has been silent for 12 s")
+        assert lab.endings("again.txt") == [("done", 0)] * len(names)
+        assert lab.differences(names) == []
+        assert overbooked(sandbox) == []
+
+
+def _client(cluster: Cluster) -> Client:
+    certificate, key = (str(cluster.tls_dir / name) for name in ("cert.pem", "key.pem"))
+    tls = Security(tls_ca_file=certificate, tls_client_cert=certificate, tls_client_key=key, require_encryption=True)
+    return Client(cluster.address, security=tls, timeout=60, set_as_default=False)
+
+
+def _head_of(client: Client) -> str:
+    """Return the name of the head that has pilots at this scheduler."""
+    queues = client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.extensions["queues"].queues))
+    [head] = [name.removeprefix("cdsed-up-") for name in queues if name.startswith("cdsed-up-")]
+    return str(head)
+
+
+def _runs_on(client: Client, key: str) -> str | None:
+    """Return the address of the worker that runs a task."""
+
+    def look(dask_scheduler: Any) -> str | None:
+        task = dask_scheduler.tasks.get(key)
+        return None if task is None or task.processing_on is None else str(task.processing_on.address)
+
+    found: str | None = client.run_on_scheduler(look)
+    return found
 
 
 def _end(cluster: Cluster) -> None:
