@@ -12,6 +12,7 @@ SOAK_SEED ?=
 CUTS ?= 20
 YEAR_MINUTES ?= 60
 REBOOTS ?= 3
+FAULTS ?= 300
 SEED ?= $(SOAK_SEED)
 
 # Versions and hashes come from the lock files alone: nothing is resolved, so newer releases change nothing.
@@ -59,8 +60,8 @@ bench-compare: $(VENV)/.installed ## Print what changed between two runs of it: 
 soak: $(VENV)/.tests-installed ## Kill and break it at random for SOAK_MINUTES (60)
 	CDSED_SOAK_MINUTES=$(SOAK_MINUTES) CDSED_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -m soak -o timeout=0 -s tests
 
-soak-machine: $(VENV)/.tests-installed ## Cut the power of disks with volatile caches CUTS (20) times, print a table, let networks and disks fail, systemd stop, kill and reload it, reboot a whole machine REBOOTS (3) times, and let a year pass in YEAR_MINUTES (60; root); SEED= repeats it
-	CDSED_YEAR_MINUTES=$(YEAR_MINUTES) CDSED_REBOOTS=$(REBOOTS) CDSED_POWER_CUTS=$(CUTS) CDSED_SOAK_SEED=$(SEED) $(BIN)/python -m pytest -m soak -o timeout=0 -s tests/soak/power tests/soak/network tests/soak/disks tests/soak/systemd tests/soak/guest tests/soak/year
+soak-machine: $(VENV)/.tests-installed ## Cut the power of disks with volatile caches CUTS (20) times, print a table, let networks and disks fail, a cluster have FAULTS (300), systemd stop, kill and reload it, reboot a whole machine REBOOTS (3) times, and let a year pass in YEAR_MINUTES (60; root); SEED= repeats it
+	CDSED_YEAR_MINUTES=$(YEAR_MINUTES) CDSED_REBOOTS=$(REBOOTS) CDSED_CLUSTER_FAULTS=$(FAULTS) CDSED_POWER_CUTS=$(CUTS) CDSED_SOAK_SEED=$(SEED) $(BIN)/python -m pytest -m soak -o timeout=0 -s tests/soak/power tests/soak/network tests/soak/cluster tests/soak/disks tests/soak/systemd tests/soak/guest tests/soak/year
 
 peers: $(VENV)/.tests-installed ## Install the clients of others into build/ (needs the index; minutes), and run them at the sandbox
 	$(BIN)/python -m pytest -m peers tests/peers
