@@ -209,7 +209,7 @@ def test_a_daemon_waits_for_a_scheduler_that_is_gone_and_says_so(tmp_path: Path,
 @pytest.mark.timeout(600)
 def test_a_pilot_that_dask_runs_again_or_twice_harms_nothing(tmp_path: Path, cluster: Cluster) -> None:
     names = [name for kind in ("S1_OCN", "S5P", "S2_L1C") for name in realistic_safenames(kind, 3, seed=7)]
-    engine = {**_ENGINE, "scheduler": cluster.address, "tls_dir": str(cluster.tls_dir)}
+    engine = {**_ENGINE, "grant_s": 20, "scheduler": cluster.address, "tls_dir": str(cluster.tls_dir)}
     cluster.workers("--nthreads 2")
     with SandboxProcess(make_accounts(1, seed=1)) as sandbox:
         lab = Installation(tmp_path / "lab", sandbox, engine=engine)
@@ -218,21 +218,21 @@ def test_a_pilot_that_dask_runs_again_or_twice_harms_nothing(tmp_path: Path, clu
         with _client(cluster) as client, DaemonProcess(lab) as daemon:
             lab.drop("again.txt", names)
             wait_until(
-                "it is at work", lambda: lab.query("SELECT 1 FROM piece WHERE done_bytes > 0"), 120, daemon=daemon
+                "it is at work", lambda: lab.query("SELECT 1 FROM piece WHERE done_bytes > 0"), 240, daemon=daemon
             )
             head = _head_of(client)
             # The same task once more, on a worker that has a pilot, as Dask runs it again after a worker was lost.
-            again = client.submit(run_pilot, head, str(lab.config), 2, 1.0, 12.0, key="again", pure=False)
-            before = wait_until("it runs", lambda: _runs_on(client, "again"), 60, daemon=daemon)
-            wait_until("its holders run, too", lambda: daemon.log().count("a pilot runs on") >= 3, 60, daemon=daemon)
+            again = client.submit(run_pilot, head, str(lab.config), 2, 1.0, 40.0, key="again", pure=False)
+            before = wait_until("it runs", lambda: _runs_on(client, "again"), 180, daemon=daemon)
+            wait_until("its holders run, too", lambda: daemon.log().count("a pilot runs on") >= 3, 180, daemon=daemon)
             os.kill(client.run(os.getpid, workers=[before])[before], signal.SIGKILL)
-            wait_until("Dask runs it elsewhere", lambda: _runs_on(client, "again") not in (None, before), 60)
+            wait_until("Dask runs it elsewhere", lambda: _runs_on(client, "again") not in (None, before), 180)
             sandbox.clear_faults()
             wait_until("the report", lambda: lab.report("again.txt"), 180, daemon=daemon)
             assert found_by_the_checker(lab) == []
             daemon.terminate()
             daemon.wait(60)
-            assert again.result(60) in ("the daemon ends", "the head has been silent for 12 s")
+            assert again.result(60) in ("the daemon ends", "the head has been silent for 40 s")
         assert lab.endings("again.txt") == [("done", 0)] * len(names)
         assert lab.differences(names) == []
         assert overbooked(sandbox) == []

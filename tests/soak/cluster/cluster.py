@@ -27,7 +27,8 @@ HEAD, SCHEDULER, S3 = "head", "scheduler", "s3"
 WORKERS = ("worker-1", "worker-2", "worker-3")
 # Time-outs that a test can wait for.
 _IMPATIENT = {"connect_timeout_s": 5, "read_timeout_s": 8, "rate_window_s": 8}
-GRANT_S, LOST_REST_S = 6.0, 3.0
+# On a busy computer, holders and pilots need longer to answer: then the time of a grant may be longer, too.
+GRANT_S, LOST_REST_S = float(os.environ.get("CDSED_CLUSTER_GRANT_S", "6")), 3.0
 
 
 class Unit:
