@@ -6,6 +6,7 @@ the network delays, loses, repeats or reorders, the session is granted again onl
 sides count seconds since boot, each of its own machine.
 """
 
+import math
 from dataclasses import replace
 from enum import Enum, auto
 
@@ -15,6 +16,8 @@ from cdsed.frozen import frozen
 GUARD_S = 1.0
 #: The head counts a grant as longer by so much: clocks of two machines may differ in speed.
 MARGIN_S = 5.0
+# An answer may come after further requests were sent, so many at most.
+_REQUESTS_MAX = 64
 
 
 @frozen
@@ -26,7 +29,7 @@ class HolderState:
     seq
         The number of its newest request.
     asked_s
-        When it sent that, in seconds since boot.
+        When it sent that and those before, in seconds since boot; the newest last.
     fence
         Of the lease it holds; 0: none, and no connection may be open.
     ended
@@ -36,7 +39,7 @@ class HolderState:
     """
 
     seq: int = 0
-    asked_s: float = 0.0
+    asked_s: tuple[float, ...] = ()
     fence: int = 0
     ended: int = 0
     dies_at_s: float = 0.0
@@ -44,22 +47,29 @@ class HolderState:
 
 def asks(state: HolderState, now_s: float) -> HolderState:
     """Begin a request, for a grant or for its renewal."""
-    return replace(state, seq=state.seq + 1, asked_s=now_s)
+    return replace(state, seq=state.seq + 1, asked_s=(*state.asked_s, now_s)[-_REQUESTS_MAX:])
 
 
 def is_granted(state: HolderState, seq: int, fence: int, grant_s: float, now_s: float) -> HolderState:
-    """Take a grant, if it answers the newest request and its time is not over."""
-    dies_at_s = state.asked_s + grant_s - GUARD_S
-    if state.fence or seq != state.seq or fence <= state.ended or dies_at_s <= now_s:
+    """Take a grant, if it answers a request of ours whose time is not over."""
+    dies_at_s = _ends_at_s(state, seq, grant_s)
+    if state.fence or fence <= state.ended or dies_at_s <= now_s:
         return state
     return replace(state, fence=fence, dies_at_s=dies_at_s)
 
 
 def is_renewed(state: HolderState, seq: int, fence: int, grant_s: float) -> HolderState:
-    """Take a longer time, if that answers the newest request."""
-    if not fence or fence != state.fence or seq != state.seq:
+    """Take a longer time; an answer to an earlier request shortens none."""
+    dies_at_s = _ends_at_s(state, seq, grant_s)
+    if not fence or fence != state.fence or dies_at_s <= state.dies_at_s:
         return state
-    return replace(state, dies_at_s=state.asked_s + grant_s - GUARD_S)
+    return replace(state, dies_at_s=dies_at_s)
+
+
+def _ends_at_s(state: HolderState, seq: int, grant_s: float) -> float:
+    """Return when the time that a request got is over: counted from when that one was sent, however late it is."""
+    earlier = state.seq - seq
+    return state.asked_s[-1 - earlier] + grant_s - GUARD_S if 0 <= earlier < len(state.asked_s) else -math.inf
 
 
 def ends(state: HolderState, fence: int) -> HolderState:

@@ -237,15 +237,26 @@ def test_an_answer_that_is_too_late_opens_nothing() -> None:
     assert is_granted(asked, 1, 7, 30.0, 129.0) == asked
 
 
-def test_only_the_answer_to_the_newest_request_counts() -> None:
+def test_the_time_of_an_answer_counts_from_its_own_request_and_shortens_none() -> None:
     twice = asks(asks(HolderState(), 100.0), 110.0)
-    assert is_granted(twice, 1, 7, 30.0, 111.0) == twice
+    assert is_granted(twice, 1, 7, 30.0, 111.0).dies_at_s == 129.0
+    assert is_granted(twice, 3, 7, 30.0, 111.0) == twice
     granted = is_granted(twice, 2, 7, 30.0, 111.0)
     assert granted.dies_at_s == 139.0
     renewing = asks(asks(granted, 120.0), 130.0)
-    assert is_renewed(renewing, 3, 7, 30.0) == renewing
-    assert is_renewed(renewing, 4, 7, 30.0).dies_at_s == 159.0
+    assert is_renewed(renewing, 3, 7, 30.0).dies_at_s == 149.0
+    renewed = is_renewed(renewing, 4, 7, 30.0)
+    assert renewed.dies_at_s == 159.0
+    assert is_renewed(renewed, 3, 7, 30.0) == renewed
+    assert is_renewed(renewing, 5, 7, 30.0) == renewing
     assert is_renewed(renewing, 4, 8, 30.0) == renewing
+
+
+def test_a_holder_whose_answers_are_later_than_its_next_requests_gets_a_session_all_the_same() -> None:
+    state = HolderState()
+    for now_s in range(100, 110):
+        state = asks(state, float(now_s))
+    assert is_granted(state, 5, 7, 30.0, 109.5).dies_at_s == 133.0
 
 
 def test_a_lease_that_was_given_up_is_never_taken_again() -> None:
