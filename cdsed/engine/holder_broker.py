@@ -49,7 +49,7 @@ class HolderGrant:
         closed = self.broker.seats.end_lease(self.seat)
         if closed:
             self.held.keep(0.0)
-        self.held.release(used=used, closed=closed)
+        self.held.release(used=used, closed=closed, lost=not self.seat.gave_up)
 
 
 @dataclass(frozen=True, slots=True)

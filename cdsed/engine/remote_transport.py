@@ -1,5 +1,6 @@
 """The connection of a session in a holder: a `cdsed.transfer.transport.Transport` that orders tasks."""
 
+import logging
 import math
 import queue
 import time
@@ -22,14 +23,21 @@ from cdsed.engine.orders import (
 from cdsed.engine.seat import Seat
 from cdsed.engine.seats import Seats
 from cdsed.engine.wire import Ask, Mark, Result
-from cdsed.errors import MachineError, Stopped, TransferError
+from cdsed.errors import DiskError, MachineError, OwnedElsewhere, Stopped, TransferError
 from cdsed.model.eodata import S3Location
 from cdsed.model.objects import Digests, ListedObject, Piece
 from cdsed.transfer.fetch import ProgressCallback
 from cdsed.transfer.lease_broker import SessionTools
+from cdsed.transfer.staging import staged_sizes
+
+_log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.5
 _CLOSE_WITHIN_S = 5.0
+# What the machine of a holder says of a file that it does not see yet, and for how long it may not: caches of network
+# file systems last for a minute.
+_UNSEEN = frozenset({"ENOENT", "ENOTDIR", "ESTALE", "Lost", "OtherState"})
+_UNSEEN_PAUSES_S = (1.0, 2.0, 4.0, 8.0, *[10.0] * 5)
 
 
 class RemoteTransport:
@@ -53,11 +61,12 @@ class RemoteTransport:
         bucket: str,
         staging: Path,
         safename: str,
-        check_owner: Callable[[], object],  # noqa: ARG002 - the holder checks it when it has opened the directory
+        check_owner: Callable[[], object],
         pieces: Sequence[Piece],
     ) -> "RemoteBatchFetch":
-        """As `Transport`."""
-        return RemoteBatchFetch(self, FetchTask(bucket, str(staging), safename, self._state_id, tuple(pieces)))
+        """As `Transport`; the holder checks the owner when it has opened the directory."""
+        order = FetchTask(bucket, str(staging), safename, self._state_id, tuple(pieces))
+        return RemoteBatchFetch(self, order, check_owner)
 
     def key_works(self, location: S3Location) -> bool:
         """As `Transport`."""
@@ -87,6 +96,10 @@ class RemoteTransport:
         except TransferError:
             return False
         return True
+
+    def wait(self, seconds: float) -> None:
+        """Wait, unless the process must leave."""
+        self._tools.stop.wait(seconds)
 
     def begin(self, order: TaskOrder, requests: int = 1, within_s: float | None = None) -> "RunningTask":
         """Let the holder do a task.
@@ -218,16 +231,28 @@ class RemoteBatchFetch:
     It says which have arrived in groups, and each is on the disk then.
     """
 
-    def __init__(self, transport: RemoteTransport, order: FetchTask) -> None:
+    def __init__(self, transport: RemoteTransport, order: FetchTask, check_owner: Callable[[], object]) -> None:
         self._transport = transport
         self._order = order
+        self._check_owner = check_owner
         self._task: RunningTask | None = None
         self._first = 0  # the piece that the task begins with
         self._arrived: dict[int, Digests] = {}
         self._begun: tuple[int, int] | None = None  # a piece, and how much of it is safe
 
     def fetch(self, piece: Piece, progress: ProgressCallback) -> Digests:
-        """As `BatchFetch`."""
+        """As `BatchFetch`; a file that is whole for this machine is waited for until the holder sees it, too."""
+        for pause_s in (*_UNSEEN_PAUSES_S, None):
+            try:
+                return self._fetch(piece, progress)
+            except (DiskError, OwnedElsewhere) as error:
+                if pause_s is None or error.code not in _UNSEEN or not self._is_here(piece):
+                    raise
+                _log.info("the holder does not see it yet: %s", error)
+                self._transport.wait(pause_s)
+        raise AssertionError("the last try raises")
+
+    def _fetch(self, piece: Piece, progress: ProgressCallback) -> Digests:
         number = self._order.pieces.index(piece)
         if self._task is None and number not in self._arrived:
             self._first, left = number, self._order.pieces[number:]
@@ -235,6 +260,10 @@ class RemoteBatchFetch:
         while number not in self._arrived:
             self._hear(number, progress)
         return self._arrived[number]
+
+    def _is_here(self, piece: Piece) -> bool:
+        self._check_owner()
+        return staged_sizes(Path(self._order.staging)).get(piece.path) == piece.object_bytes
 
     def sync(self) -> None:
         """As `BatchFetch`."""

@@ -25,6 +25,8 @@ class Seat:
         Keeps the session of its lease; see `cdsed.engine.seats.Seats.grant`.
     closed
         Set when the connection of its lease is closed: by the word of the holder, or because the holder is dead.
+    gave_up
+        Whether the holder said so: then nothing that it wrote is left in the memory of its machine.
     """
 
     nonce: str
@@ -35,6 +37,7 @@ class Seat:
     bytes_per_s: int | None = None
     taken: bool = False
     dead: bool = False
+    gave_up: bool = False
     idle_renewals: int = 0
     number: int = 0
     ordered: Task | None = None  # of which nothing has come yet
@@ -54,6 +57,7 @@ class Seat:
         self.lease, self.bytes_per_s, self.keep = lease, bytes_per_s, keep
         self.number, self.ordered, self.sent = 0, None, Sent()
         self.closed.clear()
+        self.gave_up = False
         while not self.answers.empty():
             self.answers.get()
         self.state = replace(self.state, fence=lease.fence)

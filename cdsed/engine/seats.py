@@ -239,6 +239,7 @@ class Seats:
             case HeadReply.END:
                 self._send(seat.pilot, GiveUp(seat.nonce, fence))
             case HeadReply.CLOSED:
+                seat.gave_up = True
                 seat.closed.set()
                 seat.answers.put(None)
 

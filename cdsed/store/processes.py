@@ -112,6 +112,10 @@ def release(db: Database, clock: Clock, process: int, *, cooldown_s: float = 0.0
     """Release everything that a process holds, and delete its row; after a power cut, the next start does it again."""
     with db.write(durable=False):
         at = clock.utc_s()
+        if elsewhere := [row["fence"] for row in db.rows(_SQL.held_elsewhere, id=process)]:
+            from cdsed.store import lost_holders  # as `products` below
+
+            lost_holders.begin_again(db, clock, elsewhere)
         db.rows(_SQL.release_pieces, id=process)
         db.rows(_SQL.count_claims, id=process, step=step_of(clock))
         db.rows(_SQL.release_sessions, id=process, rest_until_s=clock.boot_s() + cooldown_s)

@@ -10,7 +10,7 @@ from cdsed.credentials.key_ledger import Keyring
 from cdsed.errors import StateError
 from cdsed.model.objects import Lease, ResumePoint
 from cdsed.process.lock import KernelLock
-from cdsed.store import leases, products
+from cdsed.store import leases, lost_holders, products
 from cdsed.store.leases import FreeSession
 from cdsed.transfer.bandwidth import Pace
 from cdsed.transfer.connection import Connection, Credentials
@@ -69,11 +69,17 @@ class FlockGrant:
         self.broker.shared.keep(self.shared, hold_s)
         return leases.hold(store.db, store.clock, self.lease, hold_s)
 
-    def release(self, *, used: bool, closed: bool = True) -> None:
-        """End the lease, then release its locks; `closed` as for `leases.release`."""
+    def release(self, *, used: bool, closed: bool = True, lost: bool = False) -> None:
+        """End the lease, then release its locks; `closed` as for `leases.release`.
+
+        `lost`: the holder of its connection ended without its own word, see `cdsed.store.lost_holders`.
+        """
         store = self.broker.store
         cooldown_s = self.broker.settings.transfer.session_cooldown_s if used else 0.0
-        leases.release(store.db, store.clock, self.lease, cooldown_s=cooldown_s, closed=closed)
+        with store.db.write(durable=False):
+            if lost:
+                lost_holders.begin_again(store.db, store.clock, [self.lease.fence])
+            leases.release(store.db, store.clock, self.lease, cooldown_s=cooldown_s, closed=closed)
         self.shared.release()
         self.lock.release()
 

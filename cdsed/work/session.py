@@ -253,6 +253,8 @@ class _DownloadSession:
                     batch.arrived[piece] = self._fetch_one(batch, piece)
                 if piece is todo[-1]:
                     self._note(batch, last=True)
+            except Stopped:
+                return False  # pieces are released with the lease, which knows what its holder may have left of them
             except TransferError as error:
                 batch.files.stop()
                 self._traffic.count()

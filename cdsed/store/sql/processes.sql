@@ -44,6 +44,10 @@ WHERE id IN (SELECT value FROM json_each(:ids)) AND deaths >= :deaths_max
 -- name: take_over_resume_point
 UPDATE piece SET written_bytes = min(:done_bytes, size_bytes - 1) WHERE id = :piece AND fence = :fence
 
+-- Leases whose connections may be on other machines.
+-- name: held_elsewhere
+SELECT fence FROM session WHERE process = :id AND hold_s > 0
+
 -- name: release_pieces
 UPDATE piece SET fence = NULL WHERE fence IN (SELECT fence FROM session WHERE process = :id)
 

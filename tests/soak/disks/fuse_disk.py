@@ -57,25 +57,24 @@ class FuseDisk:
         The directory that it shows. Two disks of one store are two mounts of one export.
     cached
         The kernel has a page cache for it, which SQLite needs. Then reads fail less often than you say.
+    under
+        A command that runs its server in another mount namespace: only that one has the disk.
     """
 
-    def __init__(self, store: Path, place: Path, *, cached: bool = False) -> None:
-        self.store, self.place, self._cached = store, place, cached
+    server = "tests.soak.disks.fuse_server"
+
+    def __init__(self, store: Path, place: Path, *, cached: bool = False, under: Iterable[str] = ()) -> None:
+        self.store, self.place = store, place
+        self._under, self._option = tuple(under), str(int(cached))
         for directory in (store, place):
             directory.mkdir(parents=True, exist_ok=True)
         self._server: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
+        words = [*self._under, sys.executable, "-m", self.server, str(self.store), str(self.place), self._option]
         self._server = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "tests.soak.disks.fuse_server",
-                str(self.store),
-                str(self.place),
-                str(int(self._cached)),
-            ],
-            cwd=_REPOSITORY,
+            words,
+            env={**os.environ, "PYTHONPATH": str(_REPOSITORY)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -95,7 +94,7 @@ class FuseDisk:
             self._server.wait()
         assert self._server.stdout is not None
         self._server.stdout.close()
-        subprocess.run(["umount", "--lazy", str(self.place)], capture_output=True, check=False)
+        subprocess.run([*self._under, "umount", "--lazy", str(self.place)], capture_output=True, check=False)
 
     def fails(self, *faults: dict[str, Any]) -> None:
         """Have exactly these faults from now on."""

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -81,17 +82,21 @@ class Server:
                 if error.errno in (errno.EINTR, errno.ENOENT):
                     continue
                 return
-            _, number, unique, node, uid, gid, _, _ = wire.IN_HEADER.unpack_from(request)
-            body = request[wire.IN_HEADER.size :]
-            failed, answer = self._outcome(number, node, body, (uid, gid))
-            if number in wire.SILENT:
-                continue
-            head = wire.OUT_HEADER.pack(wire.OUT_HEADER.size + len(answer), -failed, unique)
-            try:
-                os.write(self._device, head + answer)
-            except OSError as error:
-                if error.errno != errno.ENOENT:  # the caller was killed
-                    raise
+            self._take(request)
+
+    def _take(self, request: bytes) -> None:
+        _, number, unique, node, uid, gid, _, _ = wire.IN_HEADER.unpack_from(request)
+        failed, answer = self._outcome(number, node, request[wire.IN_HEADER.size :], (uid, gid))
+        if number not in wire.SILENT:
+            self._reply(unique, failed, answer)
+
+    def _reply(self, unique: int, failed: int, answer: bytes) -> None:
+        head = wire.OUT_HEADER.pack(wire.OUT_HEADER.size + len(answer), -failed, unique)
+        try:
+            os.write(self._device, head + answer)
+        except OSError as error:
+            if error.errno != errno.ENOENT:  # the caller was killed
+                raise
 
     def _outcome(self, number: int, node: int, body: bytes, owner: tuple[int, int]) -> tuple[int, bytes]:
         if number not in Op.__members__.values():
@@ -116,7 +121,7 @@ class Server:
         failed = getattr(errno, fault.get("error", ""), 0)
         faults.read_only |= fault.get("then_read_only", False)
         if fault.get("lies"):
-            return 0, struct.pack("<II", wire.READ_OR_WRITE.unpack_from(body)[2], 0)
+            return 0, wire.written(wire.READ_OR_WRITE.unpack_from(body)[2])
         if "short" in fault:
             body = self._shortened(body, fault["short"])
         if failed and not fault.get("after"):
@@ -262,7 +267,7 @@ class Server:
     def _write(self, _node: int, body: bytes, _owner: tuple[int, int]) -> bytes:
         handle, offset, size, *_ = wire.READ_OR_WRITE.unpack_from(body)
         start = wire.READ_OR_WRITE.size
-        return struct.pack("<II", os.pwrite(handle, body[start : start + size], offset), 0)
+        return wire.written(os.pwrite(handle, body[start : start + size], offset))
 
     def _statfs(self, *_: object) -> bytes:
         return wire.statfs(os.statvfs(self._store), self._faults.name_bytes_max)
@@ -314,7 +319,8 @@ class Server:
         self._faults.stale = set(self._nodes) - {_ROOT}
 
 
-def _mount(place: Path) -> int:
+def mounted(place: Path) -> int:
+    """Mount at a place what this process is to serve; return the descriptor of its requests."""
     device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
     options = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions"
     if _libc.mount(b"failing-disk", os.fsencode(place), b"fuse", 0, options.encode()):
@@ -322,24 +328,32 @@ def _mount(place: Path) -> int:
     return device
 
 
-def main() -> None:
-    """Serve until standard input ends."""
-    store, place, cached = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "1"
+def serve(server: Server, place: Path, obey: Callable[[dict[str, Any]], dict[str, int]]) -> None:
+    """Serve a disk, and obey the commands on standard input, until that ends."""
     os.umask(0)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    faults = Faults()
-    server = Server(store, _mount(place), faults, direct=not cached)
     threading.Thread(target=server.serve, daemon=True).start()
     print("{}", flush=True)
     try:
         for line in sys.stdin:
-            command = json.loads(line)
-            if command.pop("stale", False):
-                server.make_stale()
-            print(json.dumps(faults.order(command)), flush=True)
+            print(json.dumps(obey(json.loads(line))), flush=True)
     finally:
         _libc.umount2(os.fsencode(place), 2)  # MNT_DETACH
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    store, place, cached = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "1"
+    faults = Faults()
+    server = Server(store, mounted(place), faults, direct=not cached)
+
+    def obey(command: dict[str, Any]) -> dict[str, int]:
+        if command.pop("stale", False):
+            server.make_stale()
+        return faults.order(command)
+
+    serve(server, place, obey)
 
 
 if __name__ == "__main__":

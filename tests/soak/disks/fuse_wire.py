@@ -20,6 +20,8 @@ _ENTRY = struct.Struct("<4Q2I")
 _VALID = struct.Struct("<QII")
 _DIRENT = struct.Struct("<QQII")
 _STATFS = struct.Struct("<5Q4I24x")
+UNIQUE = struct.Struct("<Q")
+_WRITTEN = struct.Struct("<II")
 _INIT = struct.Struct("<IIIIHHIIHHI28x")
 
 
@@ -84,6 +86,17 @@ def attributes_for(status: os.stat_result, valid_s: int) -> bytes:
 def entry(node: int, status: os.stat_result, valid_s: int) -> bytes:
     """Return a ``fuse_entry_out``."""
     return _ENTRY.pack(node, 0, valid_s, valid_s, 0, 0) + attributes(status)
+
+
+def node_of(entry: bytes) -> int:
+    """Return the node of a ``fuse_entry_out``."""
+    node: int = UNIQUE.unpack_from(entry)[0]
+    return node
+
+
+def written(size_bytes: int) -> bytes:
+    """Return a ``fuse_write_out``."""
+    return _WRITTEN.pack(size_bytes, 0)
 
 
 def absent(valid_s: int) -> bytes:
