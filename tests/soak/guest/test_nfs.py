@@ -1,5 +1,6 @@
 """Spool and pre-spool on NFS: two mounts of one export, whose server is restarted, and whose export goes away."""
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,23 @@ systemctl daemon-reload
 systemctl start cdsed
 """
 _GONE_S = 30
+
+# A second client in a network of its own, with another name: a server tells clients apart by that.
+_SECOND_CLIENT = """
+mkdir -p /data/export /mnt/here /mnt/there
+ip netns add node
+ip link add out type veth peer name in netns node
+ip address add 10.79.0.1/24 dev out
+ip link set out up
+ip -n node address add 10.79.0.2/24 dev in
+ip -n node link set in up
+systemctl restart nfs-server
+exportfs -ra
+mount -t nfs -o vers=4.2,actimeo=60,nosharecache 127.0.0.1:/data/export /mnt/here
+unshare --uts sh -euc 'echo node > /proc/sys/kernel/hostname
+nsenter --net=/run/netns/node mount -t nfs -o vers=4.2,actimeo=60,nosharecache 10.79.0.1:/data/export /mnt/there'
+"""
+_TWO_MOUNTS = Path(__file__).with_name("two_mounts.py")
 
 
 @pytest.fixture
@@ -76,6 +94,25 @@ def test_a_server_that_restarts_and_an_export_that_goes_away_lose_nothing(lab: G
     assert guest.run("find", "/data/export/pre", "-name", "*.SAFE*").split() == []
     guest.script("cp -a /data/export/spool/. /data/spool/; sync")
     lab.judge_at_the_end()
+
+
+def test_two_mounts_show_after_an_open_what_is_there_and_late_bytes_reach_no_new_file(tmp_path: Path) -> None:
+    with running(tmp_path) as lab:
+        guest = lab.guest
+        guest.run("systemctl", "stop", "cdsed")
+        guest.write("/etc/exports", _EXPORT.replace("127.0.0.1", "*"))
+        guest.run("mkdir", "-p", "/etc/nfs.conf.d")
+        guest.write("/etc/nfs.conf.d/quick.conf", _QUICK_SERVER)
+        guest.script(_SECOND_CLIENT)
+        link = "ip link set out {}".format
+        words = ("/usr/lib/cdsed/bin/python", "-c", _TWO_MOUNTS.read_text("utf-8"), "/mnt/here", "/mnt/there")
+        said = guest.run(*words, link("down"), link("up"), timeout_s=1800)
+        print(f"\n{said}", flush=True)
+        saw = json.loads(said.splitlines()[-1])
+        assert saw["right after an open"]
+        assert [saw[f"made again, round {number}"] for number in range(3)] == [True] * 3
+        assert saw["anew: late bytes"] == [-1, 0]
+        assert saw["anew: whole"]
 
 
 def _alarms(lab: GuestLab) -> list[str]:
