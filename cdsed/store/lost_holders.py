@@ -18,14 +18,13 @@ _SQL = Queries("lost_holders")
 
 
 def begin_again(db: Database, clock: Clock, fences: Iterable[int]) -> None:
-    """Let the objects whose pieces these leases hold begin again; call it in the transaction that releases the pieces.
+    """Let what these leases work on begin again; call it in the transaction that releases their pieces.
 
-    Their products are planned again, which makes the files of objects without arrived bytes anew.
+    Their products are planned again, which takes the pieces from other leases, too. Those may be lost as well, and
+    their holders may still write. So each object of which a piece is held begins again: the plan makes its file anew.
     """
-    held = {"fences": json.dumps(list(fences))}
-    found = db.rows(_SQL.products, **held)
-    db.rows(_SQL.forget_digests, **held)
-    db.rows(_SQL.reset_pieces, **held)
-    for row in found:
+    for row in db.rows(_SQL.products, fences=json.dumps(list(fences))):
         product = products.get(db, row["product"])
+        db.rows(_SQL.forget_digests, product=product.id)
+        db.rows(_SQL.reset_pieces, product=product.id)
         products.move(db, clock, product, Move(State.READY, cause="a holder was lost: what it wrote is fetched again"))

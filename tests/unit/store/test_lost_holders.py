@@ -2,6 +2,7 @@
 
 import pytest
 
+from cdsed.errors import LeaseLost
 from cdsed.model.objects import Digests, Lease, Piece
 from cdsed.model.product_state import State
 from cdsed.store import leases, lost_holders, pieces, processes, products
@@ -56,6 +57,16 @@ def test_its_product_is_planned_again_without_a_charge(lab, product):
     found = products.get(lab.db, product)
     assert (found.state, found.planned, found.attempts, found.transient_failures) == (State.READY, False, 0, 0)
     assert not lab.db.value("SELECT count(*) FROM piece WHERE fence IS NOT NULL")
+
+
+def test_so_does_what_other_holders_work_on_in_the_product_because_it_is_planned_again(lab, product):
+    lost, _ = _held(lab)
+    other, [piece] = _held(lab)
+    pieces.advance(lab.db, other, piece, 5)
+    _lose(lab, lost)
+    assert sum(_done(lab)) == 0
+    with pytest.raises(LeaseLost):
+        pieces.advance(lab.db, other, piece, 6)
 
 
 def test_a_holder_that_worked_on_nothing_changes_nothing(lab, product):
