@@ -228,15 +228,14 @@ class Trouble:
     def make(self) -> None:
         """Let one thing go wrong, or one end."""
         machine = self._dice.choice(self._machines)
-        [kind] = self._dice.choices(["cut", "heal", "kill holder", "kill head"], [4, 4, 4, 1])
+        [kind] = self._dice.choices(["cut", "heal", "kill holders", "kill head"], [4, 4, 4, 1])
         if kind == "cut":
             machine.disk.cut()
             self._cut.add(machine)
         elif kind == "heal":
             self.heal(machine)
         else:
-            pids = self._daemon.worker_pids("download") if kind == "kill head" else machine.holders()
-            for pid in pids[:1]:
+            for pid in self._daemon.worker_pids("download") if kind == "kill head" else machine.holders():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         self.faults[kind] += 1

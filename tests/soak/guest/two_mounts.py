@@ -88,11 +88,11 @@ class Mounts:
         here, there = self._both(f"{name}.SAFE")
         prepare(here, _listed("a"))
         child = self._dirty(there)
+        begun_s = time.monotonic()
         if anew:
             prepare(here, _listed("a"), staged_sizes(here))
-        begun_s = time.monotonic()
         _fetch(here, "a", _NEW)
-        self.saw[f"{name}: seconds to open what was cut off"] = round(time.monotonic() - begun_s, 1)
+        self.saw[f"{name}: seconds until it is fetched again"] = round(time.monotonic() - begun_s, 1)
         sizes = {"a": _SIZE_BYTES}
         final = publish(here, self._here / "spool", sizes, single=None, stamps=staged_stamps(here)).path
         subprocess.run(self._heal, shell=True, check=True)
