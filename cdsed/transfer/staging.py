@@ -148,7 +148,7 @@ def staged_stamps(staging: Path) -> dict[str, Stamp]:
     return {}
 
 
-def open_anew(staging: Path) -> None:
+def refresh_attributes(staging: Path) -> None:
     """Open each file of a staging directory, and close it: then a network file system asks its server what it is now.
 
     NFS promises that of an open (*close-to-open*). What it says without one may be a minute old.

@@ -20,7 +20,7 @@ from cdsed.store import cancelling, choices, pieces, products
 from cdsed.store.move import Move
 from cdsed.transfer.publish import complete, final_path, is_published, publish
 from cdsed.transfer.s3_errors import on_disk
-from cdsed.transfer.staging import discard, open_anew, quarantine
+from cdsed.transfer.staging import discard, quarantine, refresh_attributes
 from cdsed.transfer.verify import VerificationResult, verify
 from cdsed.work import works_again
 from cdsed.work.boundary import bounded
@@ -116,7 +116,7 @@ def _finish(context: WorkerContext, product: Product) -> None:
             file_record.write(destination, final.name, verdict.unproven, below)
         else:
             file_record.remove(destination, final.name, below)
-    _look_anew(context, folder)
+    _refresh(context, folder)
     stamps, check_owner = verdict.stamps, place.check_owner
     published = publish(folder, destination, sizes, single=single, stamps=stamps, check_owner=check_owner, below=below)
     if published.set_aside:
@@ -129,7 +129,7 @@ def _verified(
     context: WorkerContext, product: Product, folder: Path, objects: list[StoredObject], marker: Partial | None
 ) -> VerificationResult | None:
     """Return what its verification says; None if it was bad or cancelled meanwhile, which is noted."""
-    _look_anew(context, folder)
+    _refresh(context, folder)
     verdict = verify(
         folder,
         product.safename,
@@ -150,10 +150,10 @@ def _verified(
     return verdict
 
 
-def _look_anew(context: WorkerContext, folder: Path) -> None:
+def _refresh(context: WorkerContext, folder: Path) -> None:
     """Let this machine see what other machines have written, and when."""
     if context.settings.engine.kind != "local":
-        open_anew(folder)
+        refresh_attributes(folder)
 
 
 def _is_new(final: Path, product: Product) -> bool:

@@ -77,8 +77,8 @@ class LateServer(Server):
     def _is_valid(self, node: int) -> bool:
         return node in self._seen and time.monotonic() < self._seen[node][0]
 
-    def _status(self, node: int, *, anew: bool = False) -> os.stat_result:
-        if anew or not self._is_valid(node):
+    def _status(self, node: int, *, fresh: bool = False) -> os.stat_result:
+        if fresh or not self._is_valid(node):
             self._seen[node] = time.monotonic() + self._valid_s, os.fstat(self._nodes[node])
         return self._seen[node][1]
 
@@ -92,7 +92,7 @@ class LateServer(Server):
         [name] = wire.names_in(body)
         known = self._known(node, name)
         if known is None:
-            change = self._status(node, anew=not self._is_valid(node)).st_ctime_ns
+            change = self._status(node, fresh=not self._is_valid(node)).st_ctime_ns
             try:
                 answer = super()._lookup(node, body, owner)
                 known = wire.node_of(answer)
@@ -112,13 +112,13 @@ class LateServer(Server):
         return super()._setattr(node, body, owner)
 
     def _open(self, node: int, body: bytes, owner: _Owner) -> bytes:
-        if not self._status(node, anew=True).st_nlink:
+        if not self._status(node, fresh=True).st_nlink:
             self._known_names = {key: known for key, known in self._known_names.items() if known[2] != node}
             raise OSError(errno.ESTALE, "its name is gone")
         return super()._open(node, body, owner)
 
     def _opendir(self, node: int, body: bytes, owner: _Owner) -> bytes:
-        self._status(node, anew=True)
+        self._status(node, fresh=True)
         return super()._opendir(node, body, owner)
 
     def _changed(self, node: int) -> None:
@@ -182,7 +182,7 @@ class LateServer(Server):
                 os.pwrite(file, content[: max(0, end - begin)], begin)
         finally:
             os.close(file)
-        self._status(node, anew=True)
+        self._status(node, fresh=True)
         return len(pages) * _PAGE_BYTES
 
     def _fsync(self, node: int = 0, *_: object) -> bytes:

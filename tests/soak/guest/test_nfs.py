@@ -111,8 +111,8 @@ def test_two_mounts_show_after_an_open_what_is_there_and_late_bytes_reach_no_new
         saw = json.loads(said.splitlines()[-1])
         assert saw["right after an open"]
         assert [saw[f"made again, round {number}"] for number in range(3)] == [True] * 3
-        assert saw["anew: late bytes"] == [-1, 0]
-        assert saw["anew: whole"]
+        assert saw["made again: late bytes"] == [-1, 0]
+        assert saw["made again: whole"]
 
 
 def _alarms(lab: GuestLab) -> list[str]:

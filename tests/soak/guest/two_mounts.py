@@ -17,7 +17,7 @@ from typing import Any
 from cdsed.dir_handle import Stamp
 from cdsed.model.objects import ListedObject
 from cdsed.transfer.publish import publish
-from cdsed.transfer.staging import HeldStaging, open_anew, prepare, staged_sizes, staged_stamps
+from cdsed.transfer.staging import HeldStaging, prepare, refresh_attributes, staged_sizes, staged_stamps
 
 _SIZE_BYTES = 20_000
 _LATE_WITHIN_S = 120.0
@@ -63,12 +63,12 @@ class Mounts:
         staged_stamps(here)
         written = _fetch(there, "a", _OLD)
         late = staged_stamps(here)["a"]
-        open_anew(here)
-        anew = staged_stamps(here)["a"]
+        refresh_attributes(here)
+        fresh = staged_stamps(here)["a"]
         self.saw["stale before an open"] = late.mtime_ns != written.mtime_ns
-        self.saw["right after an open"] = (anew.mtime_ns, anew.size_bytes) == (written.mtime_ns, written.size_bytes)
-        self.saw["same inode"] = anew.inode == written.inode
-        self.saw["same device"] = anew.device == written.device
+        self.saw["right after an open"] = (fresh.mtime_ns, fresh.size_bytes) == (written.mtime_ns, written.size_bytes)
+        self.saw["same inode"] = fresh.inode == written.inode
+        self.saw["same device"] = fresh.device == written.device
 
     def made_again(self) -> None:
         """A file that is made again is written as the new one there, though the old one is still known."""
@@ -82,14 +82,14 @@ class Mounts:
             _fetch(there, "b", _NEW)
             self.saw[f"made again, round {round_}"] = self._content(here, "a") == _NEW * _SIZE_BYTES
 
-    def late(self, *, anew: bool) -> None:
+    def late(self, *, again: bool) -> None:
         """What a killed process wrote arrives after another one has fetched, and published, the same object."""
-        name = "anew" if anew else "kept"
+        name = "made again" if again else "kept"
         here, there = self._both(f"{name}.SAFE")
         prepare(here, _listed("a"))
         child = self._dirty(there)
         begun_s = time.monotonic()
-        if anew:
+        if again:
             prepare(here, _listed("a"), staged_sizes(here))
         _fetch(here, "a", _NEW)
         self.saw[f"{name}: seconds until it is fetched again"] = round(time.monotonic() - begun_s, 1)
@@ -132,7 +132,7 @@ def main() -> None:
     here, there, cut, heal = sys.argv[1:]
     mounts = Mounts(Path(here), Path(there), cut, heal)
     tried: list[Callable[[], None]] = [mounts.stamps, mounts.made_again]
-    tried += [lambda: mounts.late(anew=True), lambda: mounts.late(anew=False)]
+    tried += [lambda: mounts.late(again=True), lambda: mounts.late(again=False)]
     for each in tried:
         each()
     print(json.dumps(mounts.saw))

@@ -63,7 +63,7 @@ _UNSEEN = [
 
 
 @pytest.mark.parametrize("error", _UNSEEN, ids=lambda error: error.code)
-def test_it_is_tried_again_in_a_directory_that_is_opened_anew(staging, error):
+def test_it_is_tried_again_in_a_directory_that_is_opened_again(staging, error):
     holder = _Holder(2, error)
     _fetch(holder, staging)
     assert holder.did == ["fetch in batch 1", "fetch in batch 2", "fetch in batch 3", "fetch in batch 3"]
