@@ -33,7 +33,7 @@ from cdsed.process.supervisor import Supervisor
 from cdsed.process.systemd import Systemd
 from cdsed.process.template import Template
 from cdsed.schedule.ticks import Tick, Ticks
-from cdsed.store import breakers, crash_loops, leases, notices, outbox, processes, products, snapshot
+from cdsed.store import breakers, crash_loops, leases, machines, notices, outbox, processes, products, snapshot
 from cdsed.store.commit_watch import CommitWatch
 from cdsed.store.crash_loops import Crashing
 from cdsed.store.database import join_state
@@ -169,6 +169,7 @@ class _Daemon:
                 processes.daemon_started(self._db, clock, version=__version__, once=order.once)
                 for former in (notices.RELOAD, notices.DAMAGED, notices.ENGINE):
                     notices.note(self._db, clock, former, None)
+                machines.begin(self._db, used=settings.engine.kind == "dask")
                 crash_loops.note(self._db, [])
                 breakers.forget(self._db, breakers.SERVICE)  # the settings may name another service than before
                 self._sync_accounts(accounts)

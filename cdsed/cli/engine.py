@@ -7,8 +7,6 @@ from typing import Any
 
 from cdsed.errors import ExitCode, UsageError
 
-_SEEN_WITHIN_S = 60.0
-
 
 def add_parser(subparsers: Any) -> None:
     """Add the command to the program's."""
@@ -45,10 +43,15 @@ def run_check(arguments: argparse.Namespace) -> int:
         print("the daemon itself starts what has the connections: you have no other worker to check")
         return ExitCode.OK
     from cdsed.engine.dask_link import on_every_worker
-    from cdsed.engine.worker_check import WorkerLook, look, marked, versions
+    from cdsed.engine.visibility import SEEN_WITHIN_S, marked
+    from cdsed.engine.worker_check import WorkerLook, look, versions
 
-    with marked(settings) as marker:
-        came = on_every_worker(settings.engine, look, str(config.resolve()), str(marker), _SEEN_WITHIN_S)
+    place = settings.pre_spool_for(settings.spools[0])
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with marked([place]) as markers:
+        if not markers:
+            raise UsageError(f"{place} cannot be written here, so it cannot be compared with what workers see")
+        came = on_every_worker(settings.engine, look, str(config.resolve()), str(markers[0]), SEEN_WITHIN_S)
     problems = 0 if came else 1
     for address, said in sorted(came.items()):
         if not isinstance(said, tuple):
@@ -60,7 +63,7 @@ def run_check(arguments: argparse.Namespace) -> int:
         if seen.versions != versions():
             wrong.append(f"the daemon has {versions()}")
         if seen.seen_after_s is None:
-            wrong.append(f"a new file in {marker.parent} is not seen within {_SEEN_WITHIN_S:g} s")
+            wrong.append(f"a new file in {place} is not seen within {SEEN_WITHIN_S:g} s")
         late = "" if seen.seen_after_s is None else f", sees a new file after {seen.seen_after_s:.1f} s"
         print(f"{seen.host} ({address}): {seen.versions}{late}")
         for each in wrong:

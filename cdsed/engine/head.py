@@ -3,6 +3,7 @@
 import math
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -13,9 +14,10 @@ from cdsed.engine.dask_link import DaskLink
 from cdsed.engine.grant_rules import hold_s
 from cdsed.engine.holder_broker import HolderBroker
 from cdsed.engine.lasting_link import LastingLink
+from cdsed.engine.machine_record import MachineRecord
+from cdsed.engine.machines import HeadNews
 from cdsed.engine.pilot import PilotOrder
 from cdsed.engine.seats import Seats
-from cdsed.store import notices
 from cdsed.work.flock_broker import FlockBroker
 
 _END_WITHIN_S = 5.0
@@ -43,14 +45,12 @@ class Head:
     ) -> None:
         settings: Settings = local.settings
         engine, store = settings.engine, local.store
-
-        def tell(text: str | None) -> None:
-            notices.note(store.db, store.clock, notices.ENGINE, self._link.problem or text)
-
+        self._record = MachineRecord(store.db, store.clock)
         order = PilotOrder(str(config), engine.holders_per_worker, engine.renew_every_s, 2 * engine.grant_s)
         workers = math.ceil(sessions / engine.holders_per_worker)
         self._link = LastingLink(partial(DaskLink, engine, workers, settings.sessions_dir / "dask", order))
-        self._seats = Seats(self._link, engine, store.clock, on_idle, tell)
+        places = [settings.pre_spool_for(spool) for spool in settings.spools]
+        self._seats = Seats(self._link, engine, store.clock, on_idle, self._take, places)
         self.broker = HolderBroker(local, self._seats, state_id, hold_s(engine.grant_s, engine.lost_rest_s))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._seats.run, args=(self._stop,), name="seats", daemon=True)
@@ -69,4 +69,8 @@ class Head:
     ) -> None:
         self._stop.set()
         self._thread.join(_END_WITHIN_S)
+        self._record.end(self._seats.news())
         self._seats.end()
+
+    def _take(self, news: HeadNews) -> frozenset[str]:
+        return self._record.take(replace(news, problem=self._link.problem or news.problem))

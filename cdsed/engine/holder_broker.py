@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 
 from cdsed.config.accounts import Account
 from cdsed.engine.remote_transport import RemoteTransport
@@ -34,7 +33,7 @@ class HolderGrant:
     def is_valid(self) -> bool:
         """As `cdsed.transfer.lease_broker.Grant`."""
         self.broker.seats.limit(self.seat, self.broker.share(self.held))
-        return self.held.is_valid()
+        return self.broker.seats.machines.may_use(self.seat) and self.held.is_valid()
 
     def has_current_keys(self) -> bool:
         """As `cdsed.transfer.lease_broker.Grant`."""
@@ -74,7 +73,7 @@ class HolderBroker:
             self.seats.give_back(seat)
             return None
         grant = HolderGrant(self, held, seat)
-        if not self.seats.grant(seat, held.lease, self.share(held), partial(held.keep, self.hold_s)):
+        if not self.seats.grant(seat, held.lease, self.share(held), lambda: held.keep(self.hold_s, seat.node)):
             grant.release(used=False)
             return None
         return grant

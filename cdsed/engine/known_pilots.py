@@ -51,10 +51,12 @@ class KnownPilots:
                 del self._heard_s[pilot]
         self._refused = {node: said for node, said in self._refused.items() if now_s - said[1] <= self._silent_s}
 
+    def refused(self) -> dict[str, str]:
+        """Return why the workers of a machine are not used, for machines of which that is so."""
+        return {node: why for node, (why, _) in self._refused.items()}
+
     def problem(self, now_s: float) -> str | None:
-        """Return what a user should know; None: all is well."""
-        if self._refused:
-            return "; ".join(sorted(why for why, _ in self._refused.values()))
+        """Return what a user should know of all of them; None: all is well."""
         if not self.nodes and now_s - self._begun_s > _STARTS_WITHIN_S:
             return "no worker of Dask runs a pilot, so nothing is fetched; see its scheduler and workers"
         return None

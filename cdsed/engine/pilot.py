@@ -14,7 +14,8 @@ from pathlib import Path
 
 from cdsed._version import __version__
 from cdsed.engine.link import PilotLink
-from cdsed.engine.wire import Dead, Kill, Leave, PilotHere, decode, encode
+from cdsed.engine.probes import answer
+from cdsed.engine.wire import Dead, Kill, Leave, PilotHere, Probe, decode, encode
 from cdsed.frozen import frozen
 from cdsed.process.interpreter import module_command
 
@@ -97,6 +98,7 @@ class Pilot:
         self._name = name
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._holders: dict[str, _Running] = {}
+        self._probed: tuple[str, str | None] = ("", None)  # the newest probe, and the answer to it
         self._made = 0
         self._made_s = 0.0
         self._heard_s = time.monotonic()
@@ -131,6 +133,8 @@ class Pilot:
         match decode(line):
             case Leave(pilot=self._name, why=why):
                 return why
+            case Probe(pilot=self._name) as probe:
+                self._look(probe)
             case Kill(nonce=nonce):
                 if (holder := self._holders.get(nonce)) is not None:
                     holder.process.kill()
@@ -139,6 +143,19 @@ class Pilot:
                 if holder is not None:
                     holder.down.put(line)
         return ""
+
+    def _look(self, probe: Probe) -> None:
+        """Look for the markers of the head, in a thread: their directory may hang."""
+        name, probed = self._probed
+        if probe.name != name:
+            self._probed = probe.name, None
+            threading.Thread(target=self._answer, args=(probe,), name="probe", daemon=True).start()
+        elif probed is not None:  # it was lost on its way
+            self._lines.put(probed)
+
+    def _answer(self, probe: Probe) -> None:
+        self._probed = probe.name, encode(answer(probe))
+        self._lines.put(self._probed[1])
 
     def _tend(self) -> None:
         """Reap dead holders, and start those that are missing."""

@@ -38,6 +38,8 @@ class Seat:
     taken: bool = False
     dead: bool = False
     gave_up: bool = False
+    killed: bool = False  # because it did not answer
+    offered: bool = False  # as idle, to the threads of sessions
     idle_renewals: int = 0
     number: int = 0
     ordered: Task | None = None  # of which nothing has come yet
@@ -52,6 +54,11 @@ class Seat:
         """The pilot that runs it."""
         return self.nonce.partition(".")[0]
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has no lease, and may be given one."""
+        return not (self.taken or self.dead or self.state.fence)
+
     def begin(self, lease: Lease, bytes_per_s: int | None, keep: Callable[[], bool]) -> None:
         """Forget the lease before, and have this one."""
         self.lease, self.bytes_per_s, self.keep = lease, bytes_per_s, keep
@@ -61,28 +68,3 @@ class Seat:
         while not self.answers.empty():
             self.answers.get()
         self.state = replace(self.state, fence=lease.fence)
-
-
-class PilotTally:
-    """What came over the connections of each pilot's holders."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._sent: dict[tuple[str, str], Sent] = {}
-
-    def add(self, seat: Seat) -> None:
-        """Add what came in the lease of a holder that has ended."""
-        with self._lock:
-            known = self._sent.get((seat.node, seat.pilot), Sent())
-            requests, size_bytes = (
-                known.requests + seat.sent.requests,
-                known.delivered_bytes + seat.sent.delivered_bytes,
-            )
-            self._sent[seat.node, seat.pilot] = Sent(requests, size_bytes)
-
-    def lines(self) -> list[str]:
-        """Return a line for each pilot."""
-        return [
-            f"{node}, pilot {pilot}: {sent.delivered_bytes} bytes in {sent.requests} requests"
-            for (node, pilot), sent in sorted(self._sent.items())
-        ]

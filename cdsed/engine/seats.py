@@ -8,15 +8,16 @@ import logging
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from cdsed.clock import Clock
 from cdsed.config.engine_settings import EngineSettings
 from cdsed.engine.grant_rules import MARGIN_S, HeadReply, SeatState, hears_bye, hears_renew, hears_want
-from cdsed.engine.known_pilots import KnownPilots
 from cdsed.engine.link import Link
+from cdsed.engine.machines import HeadNews, Machines
 from cdsed.engine.orders import TaskOrder
-from cdsed.engine.seat import PilotTally, Seat
+from cdsed.engine.seat import Seat
 from cdsed.engine.wire import (
     Ask,
     Bye,
@@ -29,6 +30,7 @@ from cdsed.engine.wire import (
     Mark,
     MayAsk,
     PilotHere,
+    Probed,
     Renew,
     Renewed,
     Result,
@@ -56,8 +58,13 @@ class Seats:
     ----------
     on_idle
         Called when a holder wants a session.
-    tell
-        Called every second or so with what a user should know of the workers; None: nothing.
+    tell, places
+        As for `Machines`.
+
+    Attributes
+    ----------
+    machines
+        What is known of the machines of all holders.
     """
 
     def __init__(
@@ -66,17 +73,16 @@ class Seats:
         settings: EngineSettings,
         clock: Clock,
         on_idle: Callable[[], None],
-        tell: Callable[[str | None], object],
+        tell: Callable[[HeadNews], frozenset[str]],
+        places: Sequence[Path] = (),
     ) -> None:
         self._link = link
         self._settings = settings
         self._clock = clock
         self._on_idle = on_idle
-        self._tell = tell
         self._lock = threading.Lock()
         self._seats: dict[str, Seat] = {}
-        self._pilots = KnownPilots(2 * settings.grant_s, clock.boot_s())
-        self._tally = PilotTally()
+        self.machines = Machines(self._send, settings, clock.boot_s(), tell, places)
 
     def run(self, stop: threading.Event) -> None:
         """Answer holders until `stop` is set and no seat is taken."""
@@ -88,15 +94,19 @@ class Seats:
                 if not stop.is_set():
                     self._link.tend()
                 self._forget_silent(now_s)
-                self._tell(self._pilots.problem(now_s))
+                self.machines.look(self._seats.values(), now_s)
             for line in self._link.receive(_TEND_EVERY_S / 2):
                 self.hear(line)
 
+    def news(self) -> HeadNews:
+        """Return what is known of the machines."""
+        return self.machines.news(list(self._seats.values()), self._clock.boot_s())
+
     def end(self) -> None:
         """Let all pilots end."""
-        for line in self._tally.lines():
+        for line in self.machines.end():
             _log.info("%s", line)
-        for pilot in list(self._pilots.nodes):
+        for pilot in list(self.machines.nodes):
             self._send(pilot, Leave(pilot, "the daemon ends"))
         self._link.close()
 
@@ -115,8 +125,7 @@ class Seats:
             return seat
 
     def _is_idle(self, seat: Seat, now_s: float) -> bool:
-        fresh = seat.state.heard_s >= now_s - self._settings.grant_s / 2
-        return fresh and not (seat.taken or seat.dead or seat.state.fence)
+        return seat.is_idle and self.machines.may_grant(seat, now_s)
 
     def give_back(self, seat: Seat) -> None:
         """Let another session thread take a holder that has no lease."""
@@ -167,6 +176,7 @@ class Seats:
             seat.closed.wait(_ANSWER_WITHIN_S)
         if not seat.closed.is_set():
             _log.warning("holder %s on %s does not answer", seat.nonce, seat.node)
+            seat.killed = True
             self._send(seat.pilot, Kill(seat.nonce))
             seat.closed.wait(_ANSWER_WITHIN_S)
         return self.forget_lease(seat)
@@ -182,8 +192,8 @@ class Seats:
             closed = seat.closed.is_set()
             seat.state = SeatState(seat.state.seq, seat.state.heard_s, 0)
             seat.lease, seat.ordered, seat.taken = None, None, False
+            self.machines.count(seat, closed=closed)
             seat.dead |= not closed  # nothing is given to it any more
-        self._tally.add(seat)
         return closed
 
     def hear(self, line: str) -> None:
@@ -196,15 +206,16 @@ class Seats:
     def _take(self, message: object) -> None:
         now_s = self._clock.boot_s()
         match message:
-            case PilotHere() as here:
-                self._welcome(here, now_s)
+            case PilotHere() | Probed() as word:
+                self._hear_pilot(word, now_s)
             case Want(nonce=nonce, seq=seq, ended=ended):
                 seat = self._seat(nonce)
                 with seat.lock:
-                    was_idle = self._is_idle(seat, now_s)
+                    was_offered = seat.offered and self._is_idle(seat, now_s)
                     seat.state, reply = hears_want(seat.state, seq, ended, now_s)
                     self._follow(seat, reply, seat.state.fence)
-                if self._is_idle(seat, now_s) and not was_idle:  # each call wakes all threads without a session
+                    seat.offered = self._is_idle(seat, now_s)
+                if seat.offered and not was_offered:  # each call wakes all threads without a session
                     self._on_idle()
             case Renew(nonce=nonce, seq=seq, fence=fence, number=number, busy=busy):
                 seat = self._seat(nonce)
@@ -285,15 +296,18 @@ class Seats:
         with self._lock:
             seat = self._seats.get(nonce)
             if seat is None:
-                node = self._pilots.nodes.get(nonce.partition(".")[0], "unknown")
+                node = self.machines.nodes.get(nonce.partition(".")[0], "unknown")
                 seat = self._seats[nonce] = Seat(nonce, node, SeatState(heard_s=-math.inf))
             return seat
 
-    def _welcome(self, here: PilotHere, now_s: float) -> None:
-        self._send(here.pilot, self._pilots.hear(here, now_s))
+    def _hear_pilot(self, word: PilotHere | Probed, now_s: float) -> None:
+        if isinstance(word, Probed):
+            self.machines.hear_probed(word)
+            return
+        self._send(word.pilot, self.machines.hear(word, now_s))
         for seat in list(self._seats.values()):
-            if seat.pilot == here.pilot:
-                seat.node = here.node
+            if seat.pilot == word.pilot:
+                seat.node = word.node
 
     def _bury(self, nonce: str, status: int) -> None:
         with self._lock:
@@ -307,13 +321,12 @@ class Seats:
         seat.answers.put(None)
 
     def _forget_silent(self, now_s: float) -> None:
-        """Forget idle holders of pilots that are gone."""
+        """Forget idle holders that are gone."""
         silent_s = 2 * self._settings.grant_s
         with self._lock:
             for nonce, seat in list(self._seats.items()):
                 if not seat.taken and now_s - seat.state.heard_s > silent_s:
                     del self._seats[nonce]
-        self._pilots.forget_silent(now_s)
 
     def _send(self, pilot: str, message: DownMessage) -> None:
         self._link.send(pilot, [encode(message)])

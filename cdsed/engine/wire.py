@@ -38,6 +38,24 @@ class PilotHere(Strict):
 
 
 @dataclass(frozen=True, slots=True)
+class MarkerSeen(Strict):
+    """After how many seconds a pilot saw a marker (None: not in time), and why it could not write one ('': it did)."""
+
+    after_s: float | None
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Probed(Strict):
+    """The pilot has looked for the markers of a probe, and this came of each."""
+
+    pilot: str
+    name: str
+    seen: tuple[MarkerSeen, ...]
+    kind: Literal["probed"] = "probed"
+
+
+@dataclass(frozen=True, slots=True)
 class Dead(Strict):
     """The pilot has reaped a holder."""
 
@@ -132,6 +150,17 @@ class Leave(Strict):
 
 
 @dataclass(frozen=True, slots=True)
+class Probe(Strict):
+    """To a pilot: look for these markers until they are seen, for `within_s` at most, and write others beside them."""
+
+    pilot: str
+    name: str
+    markers: tuple[str, ...]
+    within_s: float
+    kind: Literal["probe"] = "probe"
+
+
+@dataclass(frozen=True, slots=True)
 class Kill(Strict):
     """To a pilot: kill a holder."""
 
@@ -198,8 +227,8 @@ class Stop(OfTask):
     kind: Literal["stop"] = "stop"
 
 
-UpMessage: TypeAlias = PilotHere | Dead | Want | Renew | Bye | Ask | Mark | Result
-DownMessage: TypeAlias = Welcome | Leave | Kill | Granted | Renewed | GiveUp | Task | MayAsk | Stop
+UpMessage: TypeAlias = PilotHere | Probed | Dead | Want | Renew | Bye | Ask | Mark | Result
+DownMessage: TypeAlias = Welcome | Leave | Probe | Kill | Granted | Renewed | GiveUp | Task | MayAsk | Stop
 
 
 @cache

@@ -3,21 +3,15 @@
 import os
 import platform
 import socket
-import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 from cdsed._version import __version__
 from cdsed.config.accounts import load_accounts
 from cdsed.config.load import load_settings
-from cdsed.config.settings import Settings
+from cdsed.engine.visibility import seen_after_s
 from cdsed.errors import ConfigError
 from cdsed.frozen import frozen
-
-_POLL_S = 0.05
 
 
 @frozen
@@ -28,19 +22,6 @@ class WorkerLook:
     versions: str
     problems: tuple[str, ...]
     seen_after_s: float | None
-
-
-@contextmanager
-def marked(settings: Settings) -> Iterator[Path]:
-    """Write a small file beside the products under way, for workers to look for; remove it at the end."""
-    place = settings.pre_spool_for(settings.spools[0])
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    marker = place / f".check-{uuid.uuid4().hex}"
-    marker.write_text(marker.name, encoding="ascii")
-    try:
-        yield marker
-    finally:
-        marker.unlink(missing_ok=True)
 
 
 def versions() -> str:
@@ -68,18 +49,4 @@ def look(config: str, marker: str, within_s: float) -> tuple[str, str, tuple[str
         problems += [f"{spool} cannot be written" for spool in settings.spools if not os.access(spool, os.W_OK)]
     except ConfigError as error:
         problems += error.problems
-    return socket.gethostname(), versions(), tuple(problems), _seen_after_s(Path(marker), within_s)
-
-
-def _seen_after_s(marker: Path, within_s: float) -> float | None:
-    begun_s = time.monotonic()
-    while True:
-        passed_s = time.monotonic() - begun_s
-        try:
-            if marker.read_text(encoding="ascii") == marker.name:
-                return passed_s
-        except OSError:
-            pass
-        if passed_s >= within_s:
-            return None
-        time.sleep(_POLL_S)
+    return socket.gethostname(), versions(), tuple(problems), seen_after_s([Path(marker)], within_s)[0]

@@ -144,16 +144,16 @@ def take(db: Database, clock: Clock, session: FreeSession, process: int) -> Leas
         return None if taken is None else Lease(session.account, session.slot, now.group, fence)
 
 
-def hold(db: Database, clock: Clock, lease: Lease, hold_s: float) -> bool:
+def hold(db: Database, clock: Clock, lease: Lease, hold_s: float, machine: str | None = None) -> bool:
     """Keep a session for `hold_s` from now on, whatever happens to its holder; return whether the lease is valid.
 
-    Call it before a connection on another machine is allowed to be open for a part of that time. It outlives this
+    Call it before a connection on another `machine` is allowed to be open for a part of that time. It outlives this
     process, a reboot and a power cut.
     """
     at = {"account": lease.account, "slot": lease.slot, "fence": lease.fence}
     # After a reboot the time begins again, so only the first one has to be on the disk.
     with db.write(durable=not db.value(_SQL.is_held, **at)):
-        return db.value(_SQL.hold, now_s=clock.boot_s(), hold_s=hold_s, **at) is not None
+        return db.value(_SQL.hold, now_s=clock.boot_s(), hold_s=hold_s, machine=machine, **at) is not None
 
 
 def release(db: Database, clock: Clock, lease: Lease, *, cooldown_s: float, closed: bool = True) -> None:

@@ -118,6 +118,7 @@ def release(db: Database, clock: Clock, process: int, *, cooldown_s: float = 0.0
             lost_holders.begin_again(db, clock, elsewhere)
         db.rows(_SQL.release_pieces, id=process)
         db.rows(_SQL.count_claims, id=process, step=step_of(clock))
+        db.rows(_SQL.count_lost_grants, id=process, at=at)
         db.rows(_SQL.release_sessions, id=process, rest_until_s=clock.boot_s() + cooldown_s)
         db.rows(_SQL.release_objects, id=process)
         db.rows(_SQL.release_resolving, id=process, at=at)

@@ -60,14 +60,14 @@ class FlockGrant:
         except OSError as error:  # the disk of the state fails: not charged to a product
             raise StateError(f"{self.lock.path} cannot be written: {error.strerror}") from error
 
-    def keep(self, hold_s: float) -> bool:
+    def keep(self, hold_s: float, machine: str | None = None) -> bool:
         """Keep the session for `hold_s`, whatever happens to this process; return whether the lease is valid.
 
         `cdsed.store.leases.hold` says when to call it. 0: keep it no longer.
         """
         store = self.broker.store
         self.broker.shared.keep(self.shared, hold_s)
-        return leases.hold(store.db, store.clock, self.lease, hold_s)
+        return leases.hold(store.db, store.clock, self.lease, hold_s, machine)
 
     def release(self, *, used: bool, closed: bool = True, lost: bool = False) -> None:
         """End the lease, then release its locks; `closed` as for `leases.release`.

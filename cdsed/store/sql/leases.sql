@@ -73,7 +73,7 @@ UPDATE piece SET fence = NULL WHERE fence = :fence
 
 -- Its connection may be on another machine, and open for so long without any news of it.
 -- name: hold
-UPDATE session SET rest_until_s = :now_s + :hold_s, hold_s = :hold_s
+UPDATE session SET rest_until_s = :now_s + :hold_s, hold_s = :hold_s, machine = :machine
 WHERE account = :account AND slot = :slot AND fence = :fence
 RETURNING fence
 

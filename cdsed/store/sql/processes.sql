@@ -57,6 +57,12 @@ INSERT INTO traffic_step (account, step, requests, bytes)
 SELECT account, :step, sum(requests), 0 FROM session WHERE process = :id GROUP BY account
 ON CONFLICT (account, step) DO UPDATE SET requests = requests + excluded.requests
 
+-- name: count_lost_grants
+INSERT INTO lost_grant (machine, why, grants, last_at)
+SELECT machine, 'head_died', count(*), :at FROM session
+WHERE process = :id AND hold_s > 0 AND machine IS NOT NULL GROUP BY machine
+ON CONFLICT (machine, why) DO UPDATE SET grants = grants + excluded.grants, last_at = excluded.last_at
+
 -- A connection on another machine may outlive the worker.
 -- name: release_sessions
 UPDATE session SET process = NULL, fence = NULL, since_at = NULL, requests = 0, waits_for = NULL, product = NULL,

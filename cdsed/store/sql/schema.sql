@@ -58,6 +58,7 @@ CREATE TABLE session (                                  -- the right to one conn
     product INTEGER REFERENCES product (id),  -- that it plans or fetches
     received_bytes INTEGER NOT NULL DEFAULT 0,  -- of this product, by this lease
     hold_s REAL NOT NULL DEFAULT 0,  -- how long a connection on another machine may outlive news
+    machine TEXT,  -- where that connection is; NULL: none was
     PRIMARY KEY (account, slot),
     CHECK ((process IS NULL) = (fence IS NULL))
 ) STRICT, WITHOUT ROWID;
@@ -447,6 +448,29 @@ CREATE TABLE bandwidth_limit (                          -- the bandwidth that th
     bytes_per_s INTEGER NOT NULL CHECK (bytes_per_s > 0),
     until_at REAL,                                      -- when the settings change it; NULL: they do not
     PRIMARY KEY (kind, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE machine (                                  -- where workers of Dask run, as the daemon hears of them
+    name TEXT PRIMARY KEY,
+    heard_at REAL,                                      -- when one was last heard; NULL: the settings have no Dask
+    workers INTEGER NOT NULL DEFAULT 0,                 -- that run now
+    idle INTEGER NOT NULL DEFAULT 0,                    -- their processes without a connection
+    at_work INTEGER NOT NULL DEFAULT 0,                 -- and with one
+    rate_bytes_per_s REAL NOT NULL DEFAULT 0,           -- mean of the last minute
+    received_bytes INTEGER NOT NULL DEFAULT 0,          -- since it is known
+    worker_sees_s REAL,                                 -- so late its worker sees a new file of the daemon; NULL: unknown
+    daemon_sees_s REAL,                                 -- and the daemon one of its worker
+    refused TEXT,                                       -- why it gets no connection; NULL: it may
+    drain_at REAL,                                      -- when a person drained it; NULL: it is not drained
+    drained_at REAL                                     -- since when nothing is at work there; NULL: not yet
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE lost_grant (                               -- connections that were not closed in order
+    machine TEXT NOT NULL,
+    why TEXT NOT NULL CHECK (why IN ('holder_died', 'no_answer', 'silent', 'head_died')),
+    grants INTEGER NOT NULL,                            -- how many, since the machine is known
+    last_at REAL NOT NULL,
+    PRIMARY KEY (machine, why)
 ) STRICT, WITHOUT ROWID;
 
 CREATE VIEW peer (account, name, login, own, volume, requests) AS

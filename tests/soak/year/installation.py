@@ -27,6 +27,7 @@ _ROLES = ("intake", "resolve", "download", "keys")
 #: How to take back what the last migration made, to have a state of the release before.
 _TAKEN_BACK = {
     17: "DROP TABLE bandwidth_limit; ALTER TABLE session DROP COLUMN hold_s; "
+    "ALTER TABLE session DROP COLUMN machine; DROP TABLE machine; DROP TABLE lost_grant; "
     + "; ".join(f"ALTER TABLE traffic_step DROP COLUMN within_{second}_s" for second in range(1, 5))
 }
 

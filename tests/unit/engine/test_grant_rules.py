@@ -180,7 +180,7 @@ class _World:
         )  # it may be stopped
 
     def _begin_head(self) -> None:
-        self.seats = Seats(self.network, _SETTINGS, self.clock, lambda: None, lambda _: None)
+        self.seats = Seats(self.network, _SETTINGS, self.clock, lambda: None, lambda _: frozenset())
         self.seat: Seat | None = None
 
     def _keep(self, lease: Lease) -> bool:

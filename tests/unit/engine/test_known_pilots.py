@@ -10,10 +10,11 @@ def test_a_pilot_of_another_version_is_sent_away_and_the_user_is_told():
     assert pilots.hear(PilotHere("p", "node7", __version__), 1.0) == Welcome("p")
     answer = pilots.hear(PilotHere("q", "node8", "0.0.1"), 1.0)
     assert isinstance(answer, Leave)
-    assert pilots.problem(1.0) == f"node8 has cdsed 0.0.1, and the daemon {__version__}: its workers are not used"
+    why = f"node8 has cdsed 0.0.1, and the daemon {__version__}: its workers are not used"
+    assert pilots.refused() == {"node8": why}
     pilots.hear(PilotHere("p", "node7", __version__), 61.0)
     pilots.forget_silent(62.0)
-    assert pilots.problem(62.0) is None
+    assert pilots.refused() == {}
     assert pilots.nodes == {"p": "node7"}
 
 
