@@ -1,4 +1,4 @@
-"""``cdsed drain``: begin no new product, and finish those in transfer."""
+"""``cdsed drain``: begin no new product, and finish those in transfer; or give a machine no new connection."""
 
 import argparse
 import json
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from cdsed.store.database import Database
 
 _EVERY_S = 1.0
+_KINDS = ("account", "machine")
+
+#: Kind and name; ("account", "") is the daemon.
+_Target = tuple[str, str]
 
 
 def add_parser(subparsers: Any) -> None:
@@ -21,16 +25,20 @@ def add_parser(subparsers: Any) -> None:
         "drain",
         help="begin no new product, and finish those in transfer",
         description="Begin no new product, and finish those in transfer: of the whole daemon, or of some accounts. "
-        "`cdsed resume`, or `cdsed resume account NAME`, undoes it.",
+        "A machine with workers of Dask gets no new connection, and those that it has end after the piece that they "
+        "fetch. `cdsed resume`, `cdsed resume account NAME` or `cdsed resume machine NAME` undoes it.",
     )
-    command.add_argument("accounts", nargs="*", metavar="ACCOUNT", help="names or patterns of accounts (default: all)")
+    command.add_argument(
+        "names", nargs="*", metavar="NAME", help="names or patterns of accounts or machines (default: the daemon)"
+    )
     command.add_argument("--wait", action="store_true", help="return when nothing is in transfer any more")
+    command.add_argument("--kind", choices=_KINDS, help="what NAME is, if both an account and a machine have it")
     add_options(command)
     command.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Drain the daemon or accounts.
+    """Drain the daemon, accounts or machines.
 
     Returns
     -------
@@ -38,28 +46,33 @@ def run(arguments: argparse.Namespace) -> int:
         0; with ``--wait`` 3 if no daemon runs that could finish them.
     """
     from cdsed.process.lock import is_running
-    from cdsed.store import drains
+    from cdsed.store import drains, machines
 
     with changing(arguments.config, dry=arguments.dry_run) as change:
-        accounts = _accounts(change.db, arguments.accounts)
+        targets = _targets(change.db, arguments.names, arguments.kind)
+
+        def drain(kind: str, name: str) -> bool:
+            if kind == "machine":
+                return machines.drain(change.db, SYSTEM_CLOCK, name)
+            return drains.add(change.db, SYSTEM_CLOCK, name)
 
         def work() -> list[bool]:
-            change.record(f"drain {', '.join(accounts) if arguments.accounts else 'the daemon'}")
-            return [drains.add(change.db, SYSTEM_CLOCK, account) for account in accounts]
+            change.record(f"drain {', '.join(map(_words, targets))}")
+            return [drain(*target) for target in targets]
 
         begun = change.do(work)
         running = is_running(change.settings.state_dir)
-        done = not change.dry and _wait(change, accounts, waits=arguments.wait and running)
+        done = not change.dry and _wait(change, targets, waits=arguments.wait and running)
     code = ExitCode.NOT_RUNNING if arguments.wait and not done and not running else ExitCode.OK
     if arguments.json:
-        found = {"schema": SCHEMA, "dry_run": arguments.dry_run, "accounts": accounts, "drained": done}
+        named = {f"{each}s": [name for kind, name in targets if kind == each] for each in _KINDS}
+        found = {"schema": SCHEMA, "dry_run": arguments.dry_run, **named, "drained": done}
         print(json.dumps(found, indent=2))
         return code
     if arguments.dry_run:
         print("dry run: nothing is changed")
-    for account, new in zip(accounts, begun, strict=True):
-        what = f"account {account}" if account else "the daemon"
-        print(f"{what} {'begins' if new else 'was drained already, and begins'} no new product until `cdsed resume`")
+    for target, new in zip(targets, begun, strict=True):
+        print(_sentence(target, new=new))
     if done:
         print("nothing is in transfer")
     elif not running:
@@ -69,29 +82,55 @@ def run(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _accounts(db: "Database", names: list[str]) -> list[str]:
+def _words(target: _Target) -> str:
+    kind, name = target
+    return f"{kind} {name}" if name else "the daemon"
+
+
+def _sentence(target: _Target, *, new: bool) -> str:
+    kind, name = target
+    does, undo = (
+        ("gets no new connection", f"cdsed resume machine {name}")
+        if kind == "machine"
+        else (
+            "begins no new product",
+            "cdsed resume",
+        )
+    )
+    first, _, rest = does.partition(" ")
+    return f"{_words(target)} {first if new else f'was drained already, and {first}'} {rest} until `{undo}`"
+
+
+def _targets(db: "Database", names: list[str], kind: str | None) -> list[_Target]:
     from fnmatch import filter as matching
 
-    from cdsed.store import selection
+    from cdsed.store import machines, selection
 
-    known = selection.accounts(db)
-    chosen: set[str] = set()
+    known = {"account": selection.accounts(db), "machine": machines.names(db)}
+    known = {each: there for each, there in known.items() if kind in (None, each)}
+    chosen: list[_Target] = []
     for name in names:
-        found = [name] if name in known else matching(known, name)  # a name may have the characters of a pattern
+        # A name may have the characters of a pattern.
+        found = [(each, name) for each, there in known.items() if name in there]
+        found = found or [(each, one) for each, there in known.items() for one in matching(there, name)]
         if not found:
-            raise UsageError(f"no account is named {name}; there are {', '.join(known) or 'none'}")
-        chosen |= set(found)
-    return sorted(chosen, key=known.index) if names else [""]
+            there = "; ".join(f"{each}s are {', '.join(all_of) or 'none'}" for each, all_of in known.items() if all_of)
+            raise UsageError(f"no {kind or 'account or machine'} is named {name}; {there or 'none is known yet'}")
+        if len({each for each, _ in found}) > 1:
+            raise UsageError(f"{name} names accounts and machines: say which by --kind account or --kind machine")
+        chosen += found
+    return sorted(set(chosen)) if names else [("account", "")]
 
 
-def _wait(change: StateChange, accounts: list[str], *, waits: bool) -> bool:
+def _wait(change: StateChange, targets: list[_Target], *, waits: bool) -> bool:
     """Tell whether the drains are done; wait until they are if asked to, as long as a daemon runs."""
     from cdsed.process.lock import is_running
-    from cdsed.store import drains
+    from cdsed.store import drains, machines
 
     while True:
-        done = {drain.account for drain in drains.active(change.db) if drain.done_at is not None}
-        if done >= set(accounts):
+        done = {("account", drain.account) for drain in drains.active(change.db) if drain.done_at is not None}
+        done |= {("machine", name) for name, over in machines.drains(change.db).items() if over}
+        if done >= set(targets):
             return True
         if not waits or not is_running(change.settings.state_dir):
             return False

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cdsed.store.database import Database
 
 _KINDS = ("all", "listing", "account", "group", "disk")
-_TARGET_HELP = "what: all (the default), listing, account, group or disk"
+_RESUMED_KINDS = (*_KINDS, "machine")
 
 #: Kind and name as in the state, and the name to show.
 _Key = tuple[str, str, str]
@@ -33,7 +33,7 @@ def add_parser(subparsers: Any) -> None:
         "finish the piece that they fetch; products keep what has arrived. It is remembered until you resume it, also "
         "while the daemon is stopped.",
     )
-    _add_target(pause)
+    _add_target(pause, _KINDS)
     end = pause.add_mutually_exclusive_group()
     end.add_argument("--until", metavar="TIME", help="until then, e.g. 18:00 or 2026-11-30T06:00Z")
     end.add_argument("--for", dest="duration", metavar="DURATION", help="for so long, e.g. 30min or 2h")
@@ -44,7 +44,7 @@ def add_parser(subparsers: Any) -> None:
         description="Continue what `cdsed pause`, `cdsed drain` or a time window of the settings lets rest. A window "
         "that you resume does not pause again before its own end.",
     )
-    _add_target(resume)
+    _add_target(resume, _RESUMED_KINDS)
     resume.set_defaults(command=run_resume)
 
 
@@ -91,7 +91,7 @@ def run_resume(arguments: argparse.Namespace) -> int:
         0, also if it was not paused; raises `UsageError` (64) for a name that cannot be.
     """
     with changing(arguments.config, dry=arguments.dry_run) as change:
-        from cdsed.store import drains, pauses
+        from cdsed.store import drains, machines, pauses
 
         keys = _keys(change, arguments.what, arguments.names, resumes=True)
         lines: list[str] = []
@@ -101,6 +101,7 @@ def run_resume(arguments: argparse.Namespace) -> int:
                 was = [each for each in pauses.active(change.db, SYSTEM_CLOCK) if (each.kind, each.name) == key[::2]]
                 pauses.remove(change.db, key[0], key[1])
                 drained = key[0] in ("all", "account") and drains.remove(change.db, key[1])
+                drained = drained or (key[0] == "machine" and machines.resume(change.db, key[1]))
                 if was or drained:
                     change.record(f"resume {_words(key)}")
                 lines.extend(_resumed(key, was, drained=drained))
@@ -114,8 +115,10 @@ def run_resume(arguments: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-def _add_target(command: Any) -> None:
-    command.add_argument("what", nargs="?", choices=_KINDS, default="all", help=_TARGET_HELP)
+def _add_target(command: Any, kinds: tuple[str, ...]) -> None:
+    first, *others, last = kinds
+    said = f"what: {first} (the default), {', '.join(others)} or {last}"
+    command.add_argument("what", nargs="?", choices=kinds, default="all", help=said)
     command.add_argument("names", nargs="*", metavar="NAME", help="names or patterns of these, or directories")
     add_options(command)
 
@@ -128,11 +131,13 @@ def _end(arguments: argparse.Namespace) -> float | None:
 
 def _keys(change: StateChange, kind: str, names: Sequence[str], *, resumes: bool = False) -> list[_Key]:
     """Return what is meant; raises UsageError for a name that the state and the settings do not know."""
+    command = "resume" if resumes else "pause"
     if (kind == "all") != (not names):
-        raise UsageError("`all` takes no name" if names else f"say which {kind}: cdsed pause {kind} NAME")
+        raise UsageError("`all` takes no name" if names else f"say which {kind}: cdsed {command} {kind} NAME")
     if kind == "all":
         return [("all", "", "")]
-    known = {"listing": _listings, "account": _accounts, "group": _groups, "disk": _disks}[kind]
+    finders = {"listing": _listings, "account": _accounts, "group": _groups, "disk": _disks, "machine": _machines}
+    known = finders[kind]
     keys = [key for name in names for key in known(change, name, resumes)]
     return list(dict.fromkeys(keys))
 
@@ -157,6 +162,13 @@ def _groups(change: StateChange, name: str, resumes: bool) -> list[_Key]:
     from cdsed.store import snapshot
 
     return _named(change.db, "group", name, snapshot.groups(change.db), resumes=resumes)
+
+
+def _machines(change: StateChange, name: str, resumes: bool) -> list[_Key]:
+    from cdsed.store import machines
+
+    known = sorted({*machines.names(change.db), *machines.drains(change.db)})
+    return _named(change.db, "machine", name, known, resumes=resumes)
 
 
 def _named(db: "Database", kind: str, name: str, known: list[str], *, resumes: bool) -> list[_Key]:
@@ -196,9 +208,12 @@ def _resumed(key: _Key, was: "list[Pause]", *, drained: bool) -> list[str]:
         until = f", until the window ends ({_until(pause.until_at).removeprefix('until ')})" if window else ""
         lines.append(f"{_words(key)} is resumed{until}; it was paused since {iso(pause.since_at)}")
     if drained:
-        lines.append(f"{_words(key)} begins new products again")
+        gets = "gets connections" if key[0] == "machine" else "begins new products"
+        lines.append(f"{_words(key)} {gets} again")
     return lines or [
-        "nothing to resume: no pause of everything" if key[0] == "all" else f"{_words(key)} was not paused"
+        "nothing to resume: no pause of everything"
+        if key[0] == "all"
+        else f"{_words(key)} was not {'drained' if key[0] == 'machine' else 'paused'}"
     ]
 
 

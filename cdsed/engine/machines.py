@@ -2,15 +2,18 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from cdsed.config.engine_settings import EngineSettings
 from cdsed.engine.known_pilots import KnownPilots
+from cdsed.engine.link import Link
 from cdsed.engine.probes import Probes, Sight
 from cdsed.engine.seat import Seat
 from cdsed.engine.tally import Tally
-from cdsed.engine.wire import DownMessage, Leave, PilotHere, Probed, Welcome
+from cdsed.engine.wire import DownMessage, Leave, PilotHere, Probed, Welcome, encode
+from cdsed.errors import MachineError
 from cdsed.frozen import frozen
 from cdsed.model.machine import GrantLoss, MachineNow
 
@@ -42,10 +45,10 @@ class Machines:
 
     Parameters
     ----------
-    send
-        Sends a message to a pilot.
-    begun_s
-        When the head began, in seconds since boot.
+    link
+        Carries messages to pilots.
+    pilots
+        Those that are heard.
     tell
         Called every second or so with what is known; returns the machines that get no new connection.
     places
@@ -54,14 +57,15 @@ class Machines:
 
     def __init__(
         self,
-        send: Callable[[str, DownMessage], object],
+        link: Link,
         settings: EngineSettings,
-        begun_s: float,
+        pilots: KnownPilots,
         tell: Callable[[HeadNews], frozenset[str]],
         places: Sequence[Path],
     ) -> None:
-        self._pilots = KnownPilots(2 * settings.grant_s, begun_s)
-        self._probes = Probes(places, send)
+        self._pilots = pilots
+        self._link = link
+        self._probes = Probes(places, self._send)
         self._tally = Tally()
         self._fresh_for_s = settings.grant_s / 2
         self._tell = tell
@@ -129,6 +133,10 @@ class Machines:
             for node in sorted({*workers, *refused, *at_work})
         ]
         return HeadNews(self._pilots.problem(now_s), tuple(machines), received, self._tally.lost())
+
+    def _send(self, pilot: str, message: DownMessage) -> None:
+        with suppress(MachineError):  # it is lost, as any other may be
+            self._link.send(pilot, [encode(message)])
 
     def _is_fresh(self, seat: Seat, now_s: float) -> bool:
         return seat.state.heard_s >= now_s - self._fresh_for_s

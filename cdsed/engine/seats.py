@@ -8,8 +8,7 @@ import logging
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 from cdsed.clock import Clock
 from cdsed.config.engine_settings import EngineSettings
@@ -58,11 +57,6 @@ class Seats:
     ----------
     on_idle
         Called when a holder wants a session.
-    tell, places
-        As for `Machines`.
-
-    Attributes
-    ----------
     machines
         What is known of the machines of all holders.
     """
@@ -73,8 +67,7 @@ class Seats:
         settings: EngineSettings,
         clock: Clock,
         on_idle: Callable[[], None],
-        tell: Callable[[HeadNews], frozenset[str]],
-        places: Sequence[Path] = (),
+        machines: Machines,
     ) -> None:
         self._link = link
         self._settings = settings
@@ -82,7 +75,7 @@ class Seats:
         self._on_idle = on_idle
         self._lock = threading.Lock()
         self._seats: dict[str, Seat] = {}
-        self.machines = Machines(self._send, settings, clock.boot_s(), tell, places)
+        self.machines = machines
 
     def run(self, stop: threading.Event) -> None:
         """Answer holders until `stop` is set and no seat is taken."""

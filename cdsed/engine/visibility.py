@@ -52,7 +52,7 @@ def seen_after_s(markers: Sequence[Path], within_s: float) -> list[float | None]
         passed_s = time.monotonic() - begun_s
         for marker in markers:
             if marker not in seen and _is_seen(marker):
-                seen[marker] = passed_s
+                seen[marker] = time.monotonic() - begun_s
         if len(seen) == len(set(markers)) or passed_s >= within_s:
             return [seen.get(marker) for marker in markers]
         time.sleep(_POLL_S)

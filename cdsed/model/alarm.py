@@ -34,6 +34,7 @@ NAMES = (
     "other_state",
     "replaced",
     "recovered",
+    "machine",
 )
 
 _DAY_S = 86_400.0
@@ -62,6 +63,7 @@ _NOTICES = {
     "replaced": ("replaced", "look at what is there, and delete it"),
     "others": ("other_state", "give one of them another spool, or leave it: each product has one owner"),
     "shared": ("shared_account", "give each installation accounts of its own"),
+    "engine": ("machine", "run `cdsed engine check`, and look at the scheduler and the workers of Dask"),
     "recovered": ("recovered", "run `cdsed check --state`; the alarm ends after 14 days"),
 }
 
@@ -96,7 +98,19 @@ class Alarm:
 
 def alarms(report: StatusReport) -> tuple[Alarm, ...]:
     """Return what needs a person, the most urgent first; a wait for a quota of the minute is not among it."""
-    sources = (_daemon, _stalled, _crash_loops, _groups, _accounts, _disks, _breakers, _volumes, _failed, _notices)
+    sources = (
+        _daemon,
+        _stalled,
+        _crash_loops,
+        _groups,
+        _accounts,
+        _disks,
+        _breakers,
+        _volumes,
+        _failed,
+        _notices,
+        _machines,
+    )
     found = {(each.name, each.subject): each for source in reversed(sources) for each in source(report)}
     rank = {name: number for number, name in enumerate(NAMES)}
     return tuple(
@@ -234,8 +248,16 @@ def _notices(report: StatusReport) -> Iterator[Alarm]:
     for each in report.notices:
         name, remedy = _NOTICES.get(each.name.partition(":")[0], (None, ""))
         if name is not None:
-            severity = Severity.CRITICAL if name == "damaged" else Severity.WARNING
+            stops = name == "damaged" or (each.name == "engine" and products_to_do(report) > 0)
+            severity = Severity.CRITICAL if stops else Severity.WARNING
             yield Alarm(name, each.name.partition(":")[2], severity, _notice_text(each, report.at), remedy)
+
+
+def _machines(report: StatusReport) -> Iterator[Alarm]:
+    remedy = "run `cdsed engine check`; it is tried again every minute"
+    for each in report.machines:
+        if each.now.refused is not None:
+            yield Alarm("machine", each.now.name, Severity.WARNING, each.now.refused, remedy)
 
 
 def _notice_text(notice: Notice, now: float) -> str:

@@ -4,6 +4,7 @@ from dataclasses import field
 from enum import StrEnum
 
 from cdsed.frozen import frozen
+from cdsed.model.machine import MachineStatus
 from cdsed.model.operation import BandwidthLimit, DiskStatus, Drain, Eta, Pause, ProductAt, Transfer
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, State
 from cdsed.model.quota import Limit, QuotaFreeAt, QuotaWait, ThrottleReason
@@ -256,6 +257,8 @@ class StatusReport:
         The directories that products are written to, what is paused, and the limits of bandwidth now.
     drains
         What begins no new product.
+    machines
+        Those on which workers of Dask have connections.
     """
 
     at: float
@@ -284,6 +287,7 @@ class StatusReport:
     pauses: tuple[Pause, ...] = ()
     bandwidth_limits: tuple[BandwidthLimit, ...] = ()
     drains: tuple[Drain, ...] = ()
+    machines: tuple[MachineStatus, ...] = ()
 
     @property
     def rate_bytes_per_s(self) -> float:

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 
 from cdsed.clock import Clock
 from cdsed.frozen import frozen
+from cdsed.model.machine import MachineStatus
 from cdsed.model.product_state import TERMINAL, State
 from cdsed.model.quota import Limit, QuotaWait
 from cdsed.model.status_report import AccountStatus, DaemonState, DaemonStatus, OpenBreaker, SessionMark, Tally
-from cdsed.store import breakers, drains, quota_waits
+from cdsed.store import breakers, drains, machines, quota_waits
 from cdsed.store.backlog import ListingLoad
 from cdsed.store.database import Database
 from cdsed.store.paused import Paused
@@ -47,6 +48,7 @@ class Situation:
     open_breakers: tuple[OpenBreaker, ...]
     listings: tuple[ListingLoad, ...]
     pauses: Paused
+    machines: tuple[MachineStatus, ...] = ()
 
     @property
     def to_go(self) -> dict[State, int]:
@@ -66,8 +68,8 @@ def why(db: Database, clock: Clock, now: Situation) -> Idleness:
         return Idleness(inbox[0] if inbox else "every product asked for is finished; drop a listing into the inbox")
     if any(SessionMark.BUSY in account.sessions for account in now.accounts) or to_go.get(State.VERIFYING):
         return Idleness()
-    if paused := now.pauses.reason(now.listings, now.accounts):
-        return Idleness(paused)
+    if held := now.pauses.reason(now.listings, now.accounts) or machines.why_unusable(now.machines):
+        return Idleness(held)
     drained = next((drain for drain in drains.active(db) if not drain.account), None)
     if drained and to_go.get(State.READY) and not to_go.get(State.DOWNLOADING):
         return Idleness(drains.sentence(drained))

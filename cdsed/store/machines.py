@@ -1,7 +1,7 @@
 """Machines on which workers of Dask run: what the daemon hears of each, what was lost there, and which are drained."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from cdsed.clock import Clock
@@ -71,6 +71,22 @@ def of_all(db: Database, clock: Clock, *, running: bool) -> tuple[MachineStatus,
             )
         )
     return tuple(found)
+
+
+def why_unusable(known: Sequence[MachineStatus]) -> str | None:
+    """Return why no machine gets a connection; None if one does, or none is known."""
+    if not known or any(each.usable for each in known):
+        return None
+    heard = [each for each in known if each.now.workers or each.now.refused is not None]
+    if not heard:
+        return "no worker of Dask is heard; see its scheduler and workers"
+    said = (
+        f"{each.now.name} is drained until `cdsed resume machine {each.now.name}`"
+        if each.now.refused is None
+        else each.now.refused
+        for each in heard
+    )
+    return f"no machine gets a connection: {'; '.join(said)}"
 
 
 def note(db: Database, clock: Clock, notes: Iterable[MachineNote]) -> None:

@@ -29,6 +29,7 @@ from cdsed.store import (
     forecast,
     free_space,
     idleness,
+    machines,
     notices,
     pauses,
     processes,
@@ -76,7 +77,8 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
             OpenBreaker(row["name"], row["reason"], max(0.0, row["until_s"] - clock.boot_s()))
             for row in db.rows(_SQL.open_breakers, now_s=clock.boot_s(), probe_s=_PROBE_LONGEST_S)
         )
-        now = Situation(daemon, tallies, accounts, open_breakers, to_go.listings, paused)
+        of_machines = machines.of_all(db, clock, running=running)
+        now = Situation(daemon, tallies, accounts, open_breakers, to_go.listings, paused, of_machines)
         idle = idleness.why(db, clock, now)
         return StatusReport(
             at=clock.utc_s(),
@@ -105,6 +107,7 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
             pauses=pauses.active(db, clock),
             drains=drains.active(db),
             bandwidth_limits=tuple(bandwidth_limits.of_all(db)) if running else (),
+            machines=of_machines,
         )
 
 

@@ -10,6 +10,7 @@ from cdsed.clock import iso
 from cdsed.model.alarm import Severity, alarms, products_to_do
 from cdsed.model.product_state import State
 from cdsed.model.status_report import DaemonState, StatusReport
+from cdsed.view.machine_rows import delay, state
 from cdsed.view.marks import session_marks, sparkline
 from cdsed.view.overview import eta_of, head
 from cdsed.view.status_view import StatusView
@@ -35,7 +36,7 @@ def render(view: StatusView) -> str:
     for alarm in alarms(report):
         kind = "critical" if alarm.severity is Severity.CRITICAL else "warning"
         parts.append(f'<p class="{kind}">{escape(alarm.text)}<br><small>{escape(alarm.remedy)}</small></p>')
-    parts += [_listings(report), _transfers(report), _accounts(report), _totals(report)]
+    parts += [_listings(report), _transfers(report), _accounts(report), _machines(report), _totals(report)]
     return f'<div class="cdsed">{"".join(parts)}</div>'
 
 
@@ -84,6 +85,23 @@ def _accounts(report: StatusReport) -> str:
         for each in report.accounts
     ]
     return _table(["Account", "Sessions", "Minute", "30 days", "", "State"], rows, right={2, 4})
+
+
+def _machines(report: StatusReport) -> str:
+    rows = [
+        [
+            escape(each.now.name),
+            number(each.now.workers),
+            f"{each.now.at_work} of {each.now.at_work + each.now.idle}",
+            rate(each.rate_bytes_per_s),
+            delay(each),
+            number(sum(lost.grants for lost in each.lost)),
+            escape(state(each, report.at)),
+        ]
+        for each in report.machines
+    ]
+    heads = ["Machine", "Workers", "Connections", "Rate", "Files seen after", "Lost", "State"]
+    return _table(heads, rows, right={1, 3, 4, 5})
 
 
 def _totals(report: StatusReport) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from cdsed.clock import iso
 from cdsed.model.advice import advice_for
 from cdsed.model.alarm import alarms
+from cdsed.model.machine import MachineStatus
 from cdsed.model.operation import Eta, EtaLimit
 from cdsed.model.quota import QuotaFreeAt, QuotaWait
 from cdsed.model.status_report import AccountStatus, ListingStatus, PoolStatus, StatusReport
@@ -71,7 +72,13 @@ def _overview(report: StatusReport) -> dict[str, Any]:
         "pauses": [plain(asdict(each)) for each in report.pauses],
         "drains": [plain(asdict(each)) for each in report.drains],
         "bandwidth_limits": [plain(asdict(each)) for each in report.bandwidth_limits],
+        "machines": [_machine(each) for each in report.machines],
     }
+
+
+def _machine(machine: MachineStatus) -> dict[str, Any]:
+    values = asdict(machine)
+    return plain(values.pop("now") | values) | {"lost": [plain(asdict(each)) for each in machine.lost]}
 
 
 def _eta(eta: Eta | None, now: float) -> dict[str, Any] | None:

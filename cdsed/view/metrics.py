@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from cdsed._version import __version__
 from cdsed.frozen import frozen
 from cdsed.model.alarm import Alarm, Severity
+from cdsed.model.machine import MachineStatus
 from cdsed.model.product_state import State
 from cdsed.model.quota import Limit
 from cdsed.model.status_report import AccountStatus, DaemonState, ListingStatus, SessionMark, StatusReport
@@ -64,6 +65,8 @@ def _families(report: StatusReport, alarms: list[Alarm], counters: list[TrafficC
     yield from _of_traffic(report, counters)
     yield from _of_accounts(report.accounts)
     yield from _of_disks(report)
+    if report.machines:
+        yield from _of_machines(report.machines)
 
 
 def _gauge(name: str, text: str, *samples: _Sample) -> _Metric:
@@ -238,6 +241,60 @@ def _of_disks(report: StatusReport) -> Iterator[_Metric]:
         "cdsed_bandwidth_limit_bytes_per_second",
         "The bandwidth that the settings allow now.",
         *(_one(each.bytes_per_s, kind=each.kind, name=each.name) for each in report.bandwidth_limits),
+    )
+
+
+def _of_machines(machines: tuple[MachineStatus, ...]) -> Iterator[_Metric]:
+    yield _gauge(
+        "cdsed_machine_usable",
+        "Whether a machine gets connections: a worker runs there, is not refused, and the machine is not drained.",
+        *(_one(each.usable, machine=each.now.name) for each in machines),
+    )
+    yield _gauge(
+        "cdsed_machine_workers",
+        "Workers of Dask on a machine.",
+        *(_one(each.now.workers, machine=each.now.name) for each in machines),
+    )
+    yield _gauge(
+        "cdsed_machine_holders",
+        "Their processes that have a connection (at_work) or could have one (idle).",
+        *(
+            _one(count, machine=each.now.name, state=state)
+            for each in machines
+            for state, count in (("idle", each.now.idle), ("at_work", each.now.at_work))
+        ),
+    )
+    yield _gauge(
+        "cdsed_machine_drained",
+        "1 for a machine that is drained, 0 for one that is being drained.",
+        *(_one(each.drained_at is not None, machine=each.now.name) for each in machines if each.drain_at is not None),
+    )
+    yield _gauge(
+        "cdsed_machine_rate_bytes_per_second",
+        "Mean rate of a machine over the last minute.",
+        *(_one(each.rate_bytes_per_s, machine=each.now.name) for each in machines),
+    )
+    yield _gauge(
+        "cdsed_machine_file_delay_seconds",
+        "After what time a new file is seen, by `worker` or `daemon`.",
+        *(
+            _one(delay_s, machine=each.now.name, by=by)
+            for each in machines
+            for by, delay_s in (("worker", each.now.worker_sees_s), ("daemon", each.now.daemon_sees_s))
+            if delay_s is not None
+        ),
+    )
+    yield _Metric(
+        "cdsed_machine_received_bytes",
+        "counter",
+        "Bytes that came over the connections of a machine since it is known.",
+        [_one(each.received_bytes, machine=each.now.name) for each in machines],
+    )
+    yield _Metric(
+        "cdsed_machine_grants_lost",
+        "counter",
+        "Connections of a machine that were not closed in order, by reason.",
+        [_one(lost.grants, machine=each.now.name, why=lost.why) for each in machines for lost in each.lost],
     )
 
 

@@ -6,6 +6,7 @@ from cdsed.model.product_state import State
 from cdsed.model.status_report import DaemonState, SessionMark, StatusReport
 from cdsed.view.account_rows import accounts
 from cdsed.view.fit import Block, fit
+from cdsed.view.machine_rows import machines
 from cdsed.view.marks import BUSY, OUT_OF_USE, WAITS, WARNS, sparkline
 from cdsed.view.status_view import StatusView
 from cdsed.view.terminal import Canvas, Colour, columns
@@ -37,6 +38,7 @@ def overview(view: StatusView, canvas: Canvas, reserved_lines: int = _SHELL_LINE
         listings(report, canvas),
         transfers(report, canvas),
         accounts(report, canvas),
+        machines(report, canvas),
         held_back(report, canvas),
         disks(report, canvas),
         errors(report, canvas, shown),
@@ -60,9 +62,13 @@ def head(view: StatusView, canvas: Canvas) -> list[str]:
         return [*lines, *_hanging(canvas, f"  Nothing to do: {why}")]
     if report.quota_wait and not report.needs_account:
         return [*lines, *_hanging(canvas, f"{WAITS} Waiting: {why}")]  # it ends without a person: not painted
-    if (report.pauses or report.drains) and not any(alarm.severity is Severity.CRITICAL for alarm in alarms(report)):
+    if _held_back(report) and not any(alarm.severity is Severity.CRITICAL for alarm in alarms(report)):
         return [*lines, *_hanging(canvas, f"{WAITS} Nothing moves: {why}")]
     return [*lines, *(canvas.paint(line, Colour.CAREFUL) for line in _hanging(canvas, f"{WARNS} Nothing moves: {why}"))]
+
+
+def _held_back(report: StatusReport) -> bool:
+    return bool(report.pauses or report.drains) or any(each.drain_at is not None for each in report.machines)
 
 
 def _hanging(canvas: Canvas, text: str) -> list[str]:

@@ -174,6 +174,17 @@ def held_back(report: StatusReport, canvas: Canvas) -> Block:
         for each in report.drains
     ]
     cells += [
+        [
+            f"machine {each.now.name}",
+            "draining" if each.drained_at is None else "drained",
+            f"`cdsed resume machine {each.now.name}`",
+            "you",
+            span(max(0.0, report.at - each.drain_at)),
+        ]
+        for each in report.machines
+        if each.drain_at is not None
+    ]
+    cells += [
         [what(each.kind, each.name), rate(each.bytes_per_s), until(each.until_at), "settings", ""]
         for each in report.bandwidth_limits
     ]

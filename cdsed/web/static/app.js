@@ -65,6 +65,8 @@ function drawStatus() {
   draw(block("listings"), { ...at, listings: status.listings, pauses: status.pauses }, (values) => blocks.listings(values, showOnMap));
   draw(block("transfers"), { ...at, transfers: status.transfers }, blocks.transfers);
   draw(block("accounts"), { ...at, accounts: status.accounts, daemon: status.daemon, pauses: status.pauses, drains: status.drains }, blocks.accounts);
+  $("machines").hidden = !status.machines.length;
+  draw(block("machines"), { ...at, machines: status.machines }, blocks.machines);
   draw(block("disks"), { disks: status.disks }, blocks.disks);
   draw(block("pauses"), { ...at, pauses: status.pauses, drains: status.drains, bandwidth_limits: status.bandwidth_limits }, blocks.pauses);
   map.offer(status.listings);

@@ -173,6 +173,29 @@ function condition(account, status, now, running) {
   return parts.join("; ") || held(account, status);
 }
 
+export function machines(status) {
+  const now = Date.parse(status.at);
+  const reasons = { holder_died: "a process died", no_answer: "a process did not answer", silent: "nothing was heard", head_died: "the daemon's download process died" };
+  const rows = status.machines.map((each) => [
+    each.name,
+    number(each.workers),
+    `${each.at_work} of ${each.at_work + each.idle}`,
+    rate(each.rate_bytes_per_s),
+    [each.worker_sees_s, each.daemon_sees_s].filter((seconds) => seconds !== null).map((seconds) => `${seconds.toFixed(1)} s`).join(", "),
+    each.lost.map((lost) => `${number(lost.grants)} because ${reasons[lost.why] ?? lost.why}, the last ${ago(lost.last_at, now)}`).join("; "),
+    machineState(each, now),
+  ]);
+  return table("Machines with workers of Dask, and their connections", [["Machine", "name"], ["Workers", "right"], ["Connections", "nowrap"], ["Rate", "right nowrap"], ["Files seen after", "nowrap"], ["Lost connections", ""], ["State", ""]], rows);
+}
+
+function machineState(machine, now) {
+  if (machine.drain_at) return machine.drained_at ? "drained" : "draining";
+  if (machine.refused) return h("span", { class: "bad" }, `✕ ${machine.refused}`);
+  if (!machine.workers) return `no worker; heard ${ago(machine.heard_at, now)}`;
+  if (machine.worker_sees_s === null && !machine.at_work) return "being checked";
+  return machine.kept_until_at ? `ok; ${plural(machine.kept_sessions, "session")} not used until ${clock(new Date(machine.kept_until_at), new Date(now))}` : "ok";
+}
+
 export function disks(status) {
   if (!status.disks.length) return quiet("No disk is in use yet.");
   const rows = status.disks.map((each) => [each.place, each.free_bytes === null ? "unknown" : size(each.free_bytes), each.error ? h("span", { class: "bad" }, `✕ ${each.error}`) : "ok"]);
