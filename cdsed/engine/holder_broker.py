@@ -39,6 +39,10 @@ class HolderGrant:
         """As `cdsed.transfer.lease_broker.Grant`."""
         return self.held.has_current_keys()
 
+    def may_take_more(self) -> bool:
+        """Tell also whether its machine may have connections: it may be drained, or see other files by now."""
+        return self.broker.seats.machines.may_use(self.seat) and self.held.has_current_keys()
+
     def save_resume_point(self, piece: int, done_bytes: int, booted_at: float) -> None:
         """As `cdsed.transfer.lease_broker.Grant`."""
         self.held.save_resume_point(piece, done_bytes, booted_at)

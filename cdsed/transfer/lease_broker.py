@@ -60,6 +60,9 @@ class Grant(Protocol):
     def has_current_keys(self) -> bool:
         """Tell whether requests may still be signed with its keys; `is_valid` asks this, too."""
 
+    def may_take_more(self) -> bool:
+        """Tell whether it may be given further work, as far as the state does not say so itself; cheap."""
+
     def save_resume_point(self, piece: int, done_bytes: int, booted_at: float) -> None:
         """Record how far a piece is, so that it is found after a kill.
 

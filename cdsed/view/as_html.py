@@ -100,7 +100,7 @@ def _machines(report: StatusReport) -> str:
         ]
         for each in report.machines
     ]
-    heads = ["Machine", "Workers", "Connections", "Rate", "Files seen after", "Lost", "State"]
+    heads = ["Machine", "Workers", "Connections", "Rate", "File delay", "Lost", "State"]
     return _table(heads, rows, right={1, 3, 4, 5})
 
 

@@ -15,7 +15,7 @@ _HEADS = [
     Column(title="WORKERS", rank=4, right=True),
     Column(title="CONNECTIONS", rank=1),
     Column(title="RATE", rank=2, right=True),
-    Column(title="FILES SEEN AFTER", rank=5, right=True),
+    Column(title="FILE DELAY", rank=5, right=True),
     Column(title="LOST", rank=6, right=True),
     Column(title="STATE", rank=3, shrinks_to=10),
 ]
@@ -57,9 +57,9 @@ def state(machine: MachineStatus, now: float) -> str:
 
 
 def delay(machine: MachineStatus) -> str:
-    """Return after what time files are seen, by its worker and by the daemon."""
-    seen = (machine.now.worker_sees_s, machine.now.daemon_sees_s)
-    return ", ".join(f"{each:.1f} s" for each in seen if each is not None)
+    """Return after what time files are seen, by its worker or the daemon, whichever is later."""
+    seen = [each for each in (machine.now.worker_sees_s, machine.now.daemon_sees_s) if each is not None]
+    return f"{max(seen):.1f} s" if seen else ""
 
 
 def _urgency(machine: MachineStatus) -> tuple[bool, bool, str]:
@@ -89,5 +89,6 @@ def _news(machine: MachineStatus, now: float) -> list[str]:
             texts.append(f"{count} lost {_LOST[each.why]}, the last {span(ago_s)} ago")
     if machine.kept_until_at is not None:
         until = clock_time(machine.kept_until_at, now)
-        texts.append(f"{plural(machine.kept_sessions, 'session')} not used until {until}: it may still be open")
+        sessions = plural(machine.kept_sessions, "session")
+        texts.append(f"{sessions} not used until {until}, because lost connections may still be open")
     return texts

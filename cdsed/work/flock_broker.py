@@ -53,6 +53,10 @@ class FlockGrant:
         """Tell whether the keys are still the current ones of the account: temporary ones are renewed."""
         return self.broker.keyring.keys_of(self.account) == self.keys
 
+    def may_take_more(self) -> bool:
+        """As `cdsed.transfer.lease_broker.Grant`."""
+        return self.has_current_keys()
+
     def save_resume_point(self, piece: int, done_bytes: int, booted_at: float) -> None:
         """Write into the lock file how far a piece is."""
         try:

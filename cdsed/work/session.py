@@ -126,7 +126,7 @@ class _DownloadSession:
     def _take(self) -> pieces.Work | None:
         """Take the next work, if the session may continue; its requests replace those claimed before."""
         store, session_lock = self._context.store, self._context.settings.session_lock
-        if not self._grant.has_current_keys():
+        if not self._grant.may_take_more():
             return None
         pacing = Pacing(session_lock, self._bytes_per_s, self._context.transfer.speeds.typical_bytes_per_s)
         return pieces.next_work(store.db, store.clock, self._lease, store.process, pacing)

@@ -17,6 +17,7 @@ from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.secrets import Secret
 from cdsed.config.settings import Settings
 from cdsed.model.alarm import Alarm, Severity
+from cdsed.model.machine import GrantLoss, LostGrants, MachineNow, MachineStatus
 from cdsed.model.operation import BandwidthLimit, DiskStatus, Eta, EtaLimit, Pause, ProductAt, Transfer
 from cdsed.model.product_state import State
 from cdsed.model.quota import Limit, QuotaWait
@@ -242,6 +243,17 @@ def full_report(now: float) -> StatusReport:
         disks=(DiskStatus("/data/spool", 12 * 10**11), DiskStatus("/data/spool-2", None, "it is not mounted")),
         pauses=(Pause("group", "brest", "window", now - 3000, now + 9000),),
         bandwidth_limits=(BandwidthLimit("machine", "", 200_000_000, now + 9000),),
+        machines=(
+            MachineStatus(
+                MachineNow("node7", 1, 1, 3, 0.0, 0.1),
+                now - 2,
+                112_000_000.0,
+                41 * 10**12,
+                lost=(LostGrants(GrantLoss.HOLDER_DIED, 2, now - 720),),
+            ),
+            MachineStatus(MachineNow("node8", 1, 4, 0, 3.1, 2.4), now - 2, drain_at=now - 90.0, drained_at=now - 40.0),
+            MachineStatus(MachineNow("node9", 1, 4, refused="node9 does not see /data/spool"), now - 2),
+        ),
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cdsed.model.listing import Counts, ListingHead, ReportRow
+from cdsed.model.machine import GrantLoss, LostGrants, MachineNow, MachineStatus
 from cdsed.model.operation import (
     BandwidthLimit,
     DiskStatus,
@@ -131,8 +132,34 @@ _LISTINGS = tuple(
     for number in range(30)
 )
 _TEN = tuple(account(f"laboratory-{number}", "ifremer") for number in range(10))
+_UNSEEN = (
+    "node9 does not see what the daemon writes to /data/spool/.cdsed within 60 s: mount the same file system at this "
+    "path on both, and let it keep attributes for a shorter time (of NFS: actimeo)"
+)
+MACHINES = (
+    MachineStatus(
+        MachineNow("node7", 1, 1, 3, 0.0, 0.1),
+        NOW - 2,
+        rate_bytes_per_s=112_000_000.0,
+        received_bytes=41_000_000_000_000,
+        lost=(LostGrants(GrantLoss.HOLDER_DIED, 2, NOW - 720), LostGrants(GrantLoss.SILENT, 1, NOW - 200_000)),
+    ),
+    MachineStatus(
+        MachineNow("node8", 1, 3, 1, 3.1, 2.4), NOW - 2, 36_000_000.0, 9_000_000_000_000, drain_at=NOW - 40.0
+    ),
+    MachineStatus(MachineNow("node9", 1, 4, 0, refused=_UNSEEN), NOW - 2),
+    MachineStatus(
+        MachineNow("node10", worker_sees_s=0.1, daemon_sees_s=0.1),
+        NOW - 780,
+        received_bytes=8_000_000_000_000,
+        lost=(LostGrants(GrantLoss.SILENT, 4, NOW - 745),),
+        kept_sessions=4,
+        kept_until_at=NOW + 170,
+    ),
+)
 REPORTS = {
     "busy": BUSY_REPORT,
+    "machines": replace(BUSY_REPORT, listings=(WEEK,), transfers=BUSY_REPORT.transfers[:1], machines=MACHINES),
     "idle": _IDLE,
     "quota_waits": replace(
         _STILL,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cdsed.model.alarm import NAMES, Alarm, Severity, alarms
+from cdsed.model.machine import MachineNow, MachineStatus
 from cdsed.model.operation import DiskStatus
 from cdsed.model.product_state import State
 from cdsed.model.quota import Limit, QuotaFreeAt, ThrottleReason
@@ -103,6 +104,13 @@ CAUSES: dict[str, tuple[str, str, Severity, dict[str, object]]] = {
     "other state": ("other_state", "/data/spool", WARNING, notice("others:/data/spool")),
     "replaced": ("replaced", "/x", WARNING, notice("replaced:/x")),
     "recovered": ("recovered", "", WARNING, notice("recovered")),
+    "no worker": ("machine", "", CRITICAL, notice("engine")),
+    "a refused machine": (
+        "machine",
+        "node9",
+        WARNING,
+        {"machines": (MachineStatus(MachineNow("node9", 1, refused="node9 does not see /spool"), 0.0),)},
+    ),
 }
 
 

@@ -46,6 +46,7 @@ def test_the_names_of_schema_3_are_these() -> None:
         "pauses",
         "bandwidth_limits",
         "drains",
+        "machines",
     }
     assert response["daemon"] == {
         "state": "running",

@@ -52,6 +52,21 @@ def test_openmetrics_is_as_its_parser_expects() -> None:
     assert found["cdsed_eta_seconds",] == 18720
 
 
+def test_each_machine_has_samples_and_without_any_there_is_no_metric_of_them() -> None:
+    found = _samples(full_report(1_800_000_000.0))
+    assert [found["cdsed_machine_usable", f"node{number}"] for number in (7, 8, 9)] == [1, 0, 0]
+    assert found["cdsed_machine_holders", "node7", "at_work"] == 3
+    assert found["cdsed_machine_holders", "node7", "idle"] == 1
+    assert found["cdsed_machine_drained", "node8"] == 1
+    assert ("cdsed_machine_drained", "node7") not in found
+    assert found["cdsed_machine_file_delay_seconds", "node8", "worker"] == 3.1
+    assert ("cdsed_machine_file_delay_seconds", "node9", "worker") not in found
+    assert found["cdsed_machine_received_bytes_total", "node7"] == 41 * 10**12
+    assert found["cdsed_machine_grants_lost_total", "node7", "holder_died"] == 2
+    local = replace(full_report(1_800_000_000.0), machines=())
+    assert not [name for name, *_ in _samples(local) if name.startswith("cdsed_machine")]
+
+
 def test_an_open_breaker_and_a_second_pause_are_samples_of_their_own() -> None:
     report = replace(
         full_report(1_800_000_000.0),
