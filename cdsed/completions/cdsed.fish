@@ -51,7 +51,7 @@ function _shtab_cdsed_using
 end
 
 set -g _shtab_cdsed_commands config 'config check' 'config init' 'config import' 'config schema' add run status doctor pause resume drain priority cancel retry refetch explain missing export check web metrics query queries 'queries list' 'queries run' 'queries pause' 'queries resume' resolve metadata match convert parse keys 'keys list' 'keys create' 'keys delete' hooks 'hooks list' 'hooks test' 'hooks retry' state 'state check' 'state backup' 'state restore' 'state rebuild' engine 'engine init' 'engine check' demo sandbox completion version role
-set -g _shtab_cdsed_opts_with_value --account --accounts --accounts-file --archive --area --attribute --bandwidth --cloud-max --code --collection --column --config --daily --days --direction --end --exclude --family --footprints --for --format --from --group --idle-timeout --inbox --include --layout --limit --listen --listing --log-format --mode --name --orbit --output --outputdir --polarisation --port --pre-spool --priority --ready-file --relative-orbit --sea-min --seed --settle-days --since --size --slice --spool --start --state --state-dir --textfile --to --tolerance-s --type --until --watch --write
+set -g _shtab_cdsed_opts_with_value --account --accounts --accounts-file --archive --area --attribute --bandwidth --cloud-max --code --collection --column --config --daily --days --direction --end --exclude --family --footprints --for --format --from --group --idle-timeout --inbox --include --kind --layout --limit --listen --listing --log-format --mode --name --orbit --output --outputdir --polarisation --port --pre-spool --priority --ready-file --relative-orbit --sea-min --seed --settle-days --since --size --slice --spool --start --state --state-dir --textfile --to --tolerance-s --type --until --watch --write
 
 complete -c cdsed -e
 complete -c cdsed -f
@@ -133,10 +133,11 @@ complete -c cdsed -n '_shtab_cdsed_using resume' -s h -l help -d 'show this help
 complete -c cdsed -n '_shtab_cdsed_using resume' -l dry-run -d 'show what it would do, and change nothing'
 complete -c cdsed -n '_shtab_cdsed_using resume' -l json -d 'print JSON; its member `schema` is 1'
 complete -c cdsed -n '_shtab_cdsed_using resume' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: the search path)'
-complete -c cdsed -n '_shtab_cdsed_using resume; and test $_shtab_cdsed_npos -eq 0' -ka "all listing account group disk" -d 'what: all (the default), listing, account, group or disk'
-complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a drain -d 'Begin no new product, and finish those in transfer: of the whole daemon, or of some accounts. `cdsed resume`, or `cdsed resume account NAME`, undoes it.'
+complete -c cdsed -n '_shtab_cdsed_using resume; and test $_shtab_cdsed_npos -eq 0' -ka "all listing account group disk machine" -d 'what: all (the default), listing, account, group, disk or machine'
+complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a drain -d 'Begin no new product, and finish those in transfer: of the whole daemon, or of some accounts. A machine with workers of Dask gets no new connection, and those that it has end after the piece that they fetch. `cdsed resume`, `cdsed resume account NAME` or `cdsed resume machine NAME` undoes it.'
 complete -c cdsed -n '_shtab_cdsed_using drain' -s h -l help -d 'show this help message and exit'
 complete -c cdsed -n '_shtab_cdsed_using drain' -l wait -d 'return when nothing is in transfer any more'
+complete -c cdsed -n '_shtab_cdsed_using drain' -l kind -xka "account machine" -d 'what NAME is, if both an account and a machine have it'
 complete -c cdsed -n '_shtab_cdsed_using drain' -l dry-run -d 'show what it would do, and change nothing'
 complete -c cdsed -n '_shtab_cdsed_using drain' -l json -d 'print JSON; its member `schema` is 1'
 complete -c cdsed -n '_shtab_cdsed_using drain' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: the search path)'

@@ -138,7 +138,7 @@ _UNSEEN = (
 )
 MACHINES = (
     MachineStatus(
-        MachineNow("node7", 1, 1, 3, 0.0, 0.1),
+        MachineNow("node7", 1, 2, 2, 0.0, 0.1),
         NOW - 2,
         rate_bytes_per_s=112_000_000.0,
         received_bytes=41_000_000_000_000,
