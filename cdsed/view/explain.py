@@ -6,7 +6,7 @@ from typing import Any
 from cdsed.clock import SYSTEM_CLOCK, iso
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, Product, State
 from cdsed.model.status_report import DaemonState, Event, StatusReport
-from cdsed.store import blockers, drains, pauses
+from cdsed.store import blockers, drains, machines, pauses
 from cdsed.store.blockers import Blockers
 from cdsed.store.database import Database
 from cdsed.view.status_view import ProductDetails
@@ -121,6 +121,8 @@ def _reasons(report: StatusReport, details: ProductDetails, known: Blockers) -> 
         return ["it was cancelled when its bytes had arrived: it is decided now whether it was published first"]
     found = [pauses.sentence(pause) for pause in known.pauses]
     found += [drains.sentence(drain) for drain in report.drains if not drain.account and product.state is State.READY]
+    if product.state not in TERMINAL and (unusable := machines.why_unusable(report.machines)):
+        found.append(unusable)
     if known.disk_reason:
         found.append(f"its disk is tried again in {span(known.disk_free_in_s)}: {known.disk_reason}")
     if product.state is State.RETRY_WAIT:
