@@ -71,7 +71,7 @@ def test_it_shows_every_block_without_an_error_and_asks_no_other_host(shown: Sho
     )
     titles = browser.run("return [...document.querySelectorAll('main h2')].map((each) => each.innerText)")
     assert titles == [
-        *("What needs you", "Listings", "In transfer", "Accounts", "Throughput", "Failures"),
+        *("What needs you", "Listings", "In transfer", "Accounts", "Machines", "Throughput", "Failures"),
         *("Disks", "Pauses and limits", "Map"),
     ]
     text = browser.text("main")
@@ -97,6 +97,15 @@ def test_it_shows_every_block_without_an_error_and_asks_no_other_host(shown: Sho
     asked = [url for url in browser.requests() if not url.startswith("chrome://")]  # pages of the browser itself
     assert len(asked) > 10
     assert [url for url in asked if not url.startswith(shown.url)] == []
+
+
+def test_machines_are_shown_with_their_losses_but_without_dask_there_is_no_such_block(shown: Shown) -> None:
+    shown.load()
+    text = shown.browser.text("#machines")
+    for expected in ("2 of 4", "112.0 MB/s", "2 because a process died", "drained", "node9 does not see /data/spool"):
+        assert expected in text
+    shown.reader.show(replace(shown.reader.report, machines=()))
+    shown.browser.wait("it is gone", "return document.querySelector('#machines').hidden")
 
 
 def test_it_follows_the_state_and_keeps_the_last_one_with_its_age(shown: Shown) -> None:

@@ -245,7 +245,7 @@ def full_report(now: float) -> StatusReport:
         bandwidth_limits=(BandwidthLimit("machine", "", 200_000_000, now + 9000),),
         machines=(
             MachineStatus(
-                MachineNow("node7", 1, 1, 3, 0.0, 0.1),
+                MachineNow("node7", 1, 2, 2, 0.0, 0.1),
                 now - 2,
                 112_000_000.0,
                 41 * 10**12,
