@@ -20,17 +20,18 @@ UPDATE machine SET workers = 0, idle = 0, at_work = 0, rate_bytes_per_s = 0, ref
     heard_at = iif(:used, heard_at, NULL)
 
 -- name: forget
-DELETE FROM machine WHERE drain_at IS NULL AND workers = 0 AND (heard_at IS NULL OR heard_at < :heard_before)
+DELETE FROM machine WHERE drain_at IS NULL AND workers = 0 AND refused IS NULL AND (heard_at IS NULL OR heard_at < :heard_before)
 
 -- name: forget_lost
 DELETE FROM lost_grant WHERE machine NOT IN (SELECT name FROM machine)
 
+-- What does not change is not written, so a machine whose workers are gone was heard until now.
 -- name: note
 INSERT INTO machine (name, heard_at, workers, idle, at_work, rate_bytes_per_s, received_bytes, worker_sees_s,
                      daemon_sees_s, refused)
 VALUES (:name, :at, :workers, :idle, :at_work, :rate_bytes_per_s, :received_bytes, :worker_sees_s, :daemon_sees_s,
         :refused)
-ON CONFLICT (name) DO UPDATE SET heard_at = iif(:workers OR heard_at IS NULL, :at, heard_at), workers = :workers,
+ON CONFLICT (name) DO UPDATE SET heard_at = iif(:workers OR workers OR :refused IS NOT NULL OR heard_at IS NULL, :at, heard_at), workers = :workers,
     idle = :idle, at_work = :at_work, rate_bytes_per_s = :rate_bytes_per_s,
     received_bytes = received_bytes + :received_bytes,
     worker_sees_s = coalesce(:worker_sees_s, worker_sees_s), daemon_sees_s = coalesce(:daemon_sees_s, daemon_sees_s),

@@ -96,6 +96,16 @@ def test_a_machine_without_workers_is_forgotten_after_a_day_unless_it_is_drained
     assert machines.names(lab.db) == ["node8", "node9"]
 
 
+def test_a_machine_that_was_idle_for_days_was_heard_until_its_workers_went(lab: StateLab) -> None:
+    record = MachineRecord(lab.db, lab.clock)
+    record.take(_news(_IDLE))
+    lab.clock.pass_s(300_000)
+    record.take(_news(_IDLE))
+    lab.clock.pass_s(5)
+    record.take(HeadNews(None, (), {}, {}))
+    assert _node7(lab).heard_at == lab.clock.utc_s()
+
+
 def test_without_dask_no_machine_is_shown_but_a_drain_is_remembered(lab: StateLab) -> None:
     MachineRecord(lab.db, lab.clock).take(HeadNews(None, (_IDLE, MachineNow("node8", workers=1)), {}, {}))
     machines.drain(lab.db, lab.clock, "node8")

@@ -7,7 +7,22 @@ import pytest
 
 from cdsed.engine.carried_errors import carried, raised
 from cdsed.engine.orders import Answer, CarriedError, FetchTask, OtherProductTask, Sent
-from cdsed.engine.wire import Ask, DownMessage, Granted, Kill, Mark, Result, Task, UpMessage, Want, decode, encode
+from cdsed.engine.wire import (
+    Ask,
+    DownMessage,
+    Granted,
+    Kill,
+    Mark,
+    MarkerSeen,
+    Probe,
+    Probed,
+    Result,
+    Task,
+    UpMessage,
+    Want,
+    decode,
+    encode,
+)
 from cdsed.errors import (
     AccountError,
     DiskError,
@@ -32,6 +47,8 @@ _FAILURE = CarriedError("ServiceError", "it broke", "503", 2.5)
     [
         Want("pilot.1", 3, 0),
         Kill("pilot.1"),
+        Probe("pilot", "check-1", ("/spool/.cdsed/check-1",), 60.0),
+        Probed("pilot", "check-1", (MarkerSeen(0.1, ""), MarkerSeen(None, ""))),
         Granted("pilot.1", 3, 9, "a", 30.0, None),
         Mark("pilot.1", 9, 1, 3, (Digests("a", None, "b"),), 2**40, Sent(2, 2**40)),
         Ask("pilot.1", 9, 1, 2),
