@@ -13,10 +13,10 @@ from cdsed.config.settings import Settings
 from cdsed.engine.dask_link import DaskLink
 from cdsed.engine.grant_rules import hold_s
 from cdsed.engine.holder_broker import HolderBroker
+from cdsed.engine.known_machines import HeadNews, KnownMachines
 from cdsed.engine.known_pilots import KnownPilots
 from cdsed.engine.lasting_link import LastingLink
 from cdsed.engine.machine_record import MachineRecord
-from cdsed.engine.machines import HeadNews, Machines
 from cdsed.engine.pilot import PilotOrder
 from cdsed.engine.seats import Seats
 from cdsed.work.flock_broker import FlockBroker
@@ -52,7 +52,7 @@ class Head:
         self._link = LastingLink(partial(DaskLink, engine, workers, settings.sessions_dir / "dask", order))
         places = [settings.pre_spool_for(spool) for spool in settings.spools]
         pilots = KnownPilots(2 * engine.grant_s, store.clock.boot_s())
-        machines = Machines(self._link, engine, pilots, self._take, places)
+        machines = KnownMachines(self._link, engine, pilots, self._take, places)
         self._seats = Seats(self._link, engine, store.clock, on_idle, machines)
         self.broker = HolderBroker(local, self._seats, state_id, hold_s(engine.grant_s, engine.lost_rest_s))
         self._stop = threading.Event()

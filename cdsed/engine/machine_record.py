@@ -4,8 +4,8 @@ import logging
 from collections import defaultdict, deque
 
 from cdsed.clock import Clock
-from cdsed.engine.machines import HeadNews
-from cdsed.model.machine import GrantLoss, MachineNow
+from cdsed.engine.known_machines import HeadNews
+from cdsed.model.machine_status import GrantLoss, MachineNow
 from cdsed.store import machines, notices
 from cdsed.store.database import Database
 from cdsed.store.machines import MachineNote

@@ -15,7 +15,7 @@ from pathlib import Path
 from cdsed._version import __version__
 from cdsed.engine.link import PilotLink
 from cdsed.engine.probes import answer
-from cdsed.engine.wire import Dead, Kill, Leave, PilotHere, Probe, decode, encode
+from cdsed.engine.wire import Dead, Kill, Leave, LookFor, PilotHere, decode, encode
 from cdsed.frozen import frozen
 from cdsed.process.interpreter import module_command
 
@@ -133,7 +133,7 @@ class Pilot:
         match decode(line):
             case Leave(pilot=self._name, why=why):
                 return why
-            case Probe(pilot=self._name) as probe:
+            case LookFor(pilot=self._name) as probe:
                 self._look(probe)
             case Kill(nonce=nonce):
                 if (holder := self._holders.get(nonce)) is not None:
@@ -144,7 +144,7 @@ class Pilot:
                     holder.down.put(line)
         return ""
 
-    def _look(self, probe: Probe) -> None:
+    def _look(self, probe: LookFor) -> None:
         """Look for the markers of the head, in a thread: their directory may hang."""
         name, probed = self._probed
         if probe.name != name:
@@ -153,7 +153,7 @@ class Pilot:
         elif probed is not None:  # it was lost on its way
             self._lines.put(probed)
 
-    def _answer(self, probe: Probe) -> None:
+    def _answer(self, probe: LookFor) -> None:
         self._probed = probe.name, encode(answer(probe))
         self._lines.put(self._probed[1])
 

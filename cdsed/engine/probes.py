@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from cdsed.engine.visibility import SEEN_WITHIN_S, answer_of, marked, seen_after_s, write_marker
-from cdsed.engine.wire import DownMessage, MarkerSeen, Probe, Probed
+from cdsed.engine.wire import DownMessage, LookFor, MarkerSeen, Probed
 from cdsed.frozen import frozen
 
 _AGAIN_S, _SOON_AGAIN_S = 600.0, 60.0
@@ -127,7 +127,7 @@ class Probes:
 
     def _ask(self, pilot: str, markers: list[Path], answers: "queue.SimpleQueue[Probed]") -> tuple[MarkerSeen, ...]:
         """Ask until there is an answer; messages may be lost. Without one the answer is empty."""
-        probe = Probe(pilot, markers[0].name, tuple(map(str, markers)), self._within_s)
+        probe = LookFor(pilot, markers[0].name, tuple(map(str, markers)), self._within_s)
         left_s = self._within_s + _ANSWER_WITHIN_S
         while left_s > 0 and not self._stop.is_set():
             self._send(pilot, probe)
@@ -169,7 +169,7 @@ class Probes:
         )
 
 
-def answer(probe: Probe) -> Probed:
+def answer(probe: LookFor) -> Probed:
     """Look for the markers of the head, on the machine of a pilot, and write others beside them."""
     markers = [Path(each) for each in probe.markers]
     seen = []

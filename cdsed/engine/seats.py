@@ -13,8 +13,8 @@ from collections.abc import Callable
 from cdsed.clock import Clock
 from cdsed.config.engine_settings import EngineSettings
 from cdsed.engine.grant_rules import MARGIN_S, HeadReply, SeatState, hears_bye, hears_renew, hears_want
+from cdsed.engine.known_machines import HeadNews, KnownMachines
 from cdsed.engine.link import Link
-from cdsed.engine.machines import HeadNews, Machines
 from cdsed.engine.orders import TaskOrder
 from cdsed.engine.seat import Seat
 from cdsed.engine.wire import (
@@ -67,7 +67,7 @@ class Seats:
         settings: EngineSettings,
         clock: Clock,
         on_idle: Callable[[], None],
-        machines: Machines,
+        machines: KnownMachines,
     ) -> None:
         self._link = link
         self._settings = settings

@@ -150,14 +150,14 @@ class Leave(Strict):
 
 
 @dataclass(frozen=True, slots=True)
-class Probe(Strict):
+class LookFor(Strict):
     """To a pilot: look for these markers until they are seen, for `within_s` at most, and write others beside them."""
 
     pilot: str
     name: str
     markers: tuple[str, ...]
     within_s: float
-    kind: Literal["probe"] = "probe"
+    kind: Literal["look_for"] = "look_for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +228,7 @@ class Stop(OfTask):
 
 
 UpMessage: TypeAlias = PilotHere | Probed | Dead | Want | Renew | Bye | Ask | Mark | Result
-DownMessage: TypeAlias = Welcome | Leave | Probe | Kill | Granted | Renewed | GiveUp | Task | MayAsk | Stop
+DownMessage: TypeAlias = Welcome | Leave | LookFor | Kill | Granted | Renewed | GiveUp | Task | MayAsk | Stop
 
 
 @cache

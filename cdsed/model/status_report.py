@@ -4,7 +4,7 @@ from dataclasses import field
 from enum import StrEnum
 
 from cdsed.frozen import frozen
-from cdsed.model.machine import MachineStatus
+from cdsed.model.machine_status import MachineStatus
 from cdsed.model.operation import BandwidthLimit, DiskStatus, Drain, Eta, Pause, ProductAt, Transfer
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, State
 from cdsed.model.quota import Limit, QuotaFreeAt, QuotaWait, ThrottleReason

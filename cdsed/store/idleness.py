@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from cdsed.clock import Clock
 from cdsed.frozen import frozen
-from cdsed.model.machine import MachineStatus
+from cdsed.model.machine_status import MachineStatus
 from cdsed.model.product_state import TERMINAL, State
 from cdsed.model.quota import Limit, QuotaWait
 from cdsed.model.status_report import AccountStatus, DaemonState, DaemonStatus, OpenBreaker, SessionMark, Tally

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from cdsed.clock import Clock
 from cdsed.frozen import frozen
-from cdsed.model.machine import GrantLoss, LostGrants, MachineNow, MachineStatus
+from cdsed.model.machine_status import GrantLoss, LostGrants, MachineNow, MachineStatus
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
 

@@ -7,7 +7,7 @@ from typing import Any
 from cdsed.clock import iso
 from cdsed.model.advice import advice_for
 from cdsed.model.alarm import alarms
-from cdsed.model.machine import MachineStatus
+from cdsed.model.machine_status import MachineStatus
 from cdsed.model.operation import Eta, EtaLimit
 from cdsed.model.quota import QuotaFreeAt, QuotaWait
 from cdsed.model.status_report import AccountStatus, ListingStatus, PoolStatus, StatusReport

@@ -1,6 +1,6 @@
 """The rows of machines on the status screen: workers of Dask, their connections, what was lost, and their state."""
 
-from cdsed.model.machine import GrantLoss, MachineStatus
+from cdsed.model.machine_status import GrantLoss, MachineStatus
 from cdsed.model.status_report import DaemonState, StatusReport
 from cdsed.view.fit import Block
 from cdsed.view.marks import OUT_OF_USE, WARNS

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from cdsed._version import __version__
 from cdsed.frozen import frozen
 from cdsed.model.alarm import Alarm, Severity
-from cdsed.model.machine import MachineStatus
+from cdsed.model.machine_status import MachineStatus
 from cdsed.model.product_state import State
 from cdsed.model.quota import Limit
 from cdsed.model.status_report import AccountStatus, DaemonState, ListingStatus, SessionMark, StatusReport

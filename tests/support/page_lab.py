@@ -17,7 +17,7 @@ from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.secrets import Secret
 from cdsed.config.settings import Settings
 from cdsed.model.alarm import Alarm, Severity
-from cdsed.model.machine import GrantLoss, LostGrants, MachineNow, MachineStatus
+from cdsed.model.machine_status import GrantLoss, LostGrants, MachineNow, MachineStatus
 from cdsed.model.operation import BandwidthLimit, DiskStatus, Eta, EtaLimit, Pause, ProductAt, Transfer
 from cdsed.model.product_state import State
 from cdsed.model.quota import Limit, QuotaWait

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cdsed.model.listing import Counts, ListingHead, ReportRow
-from cdsed.model.machine import GrantLoss, LostGrants, MachineNow, MachineStatus
+from cdsed.model.machine_status import GrantLoss, LostGrants, MachineNow, MachineStatus
 from cdsed.model.operation import (
     BandwidthLimit,
     DiskStatus,

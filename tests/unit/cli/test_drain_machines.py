@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cdsed.clock import SYSTEM_CLOCK
-from cdsed.model.machine import MachineNow
+from cdsed.model.machine_status import MachineNow
 from cdsed.store import machines
 from cdsed.store.machines import MachineNote
 from tests.support.cli_lab import CliLab

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from cdsed.clock import Clock
 from cdsed.config.engine_settings import EngineSettings
 from cdsed.engine.grant_rules import HolderState, asks, ends, hold_s, is_granted, is_renewed
+from cdsed.engine.known_machines import KnownMachines
 from cdsed.engine.known_pilots import KnownPilots
-from cdsed.engine.machines import Machines
 from cdsed.engine.seat import Seat
 from cdsed.engine.seats import Seats
 from cdsed.engine.wire import Bye, Dead, GiveUp, Granted, Renew, Renewed, UpMessage, Want, decode, encode
@@ -183,7 +183,7 @@ class _World:
 
     def _begin_head(self) -> None:
         pilots = KnownPilots(2 * _SETTINGS.grant_s, self.clock.now_s)
-        machines = Machines(self.network, _SETTINGS, pilots, lambda _: frozenset(), places=())
+        machines = KnownMachines(self.network, _SETTINGS, pilots, lambda _: frozenset(), places=())
         self.seats = Seats(self.network, _SETTINGS, self.clock, lambda: None, machines)
         self.seat: Seat | None = None
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
+from cdsed.engine.known_machines import HeadNews
 from cdsed.engine.machine_record import MachineRecord
-from cdsed.engine.machines import HeadNews
-from cdsed.model.machine import GrantLoss, MachineNow, MachineStatus
+from cdsed.model.machine_status import GrantLoss, MachineNow, MachineStatus
 from cdsed.store import machines, notices
 from tests.support.state import StateLab
 

@@ -10,7 +10,7 @@ import pytest
 
 from cdsed.engine.probes import Probes, answer
 from cdsed.engine.visibility import answer_of, marked, seen_after_s, write_marker
-from cdsed.engine.wire import DownMessage, MarkerSeen, Probe, Probed
+from cdsed.engine.wire import DownMessage, LookFor, MarkerSeen, Probed
 from tests.support.daemon import wait_until
 
 _NODES = {"p1": "node7"}
@@ -19,18 +19,18 @@ _NODES = {"p1": "node7"}
 class _Pilot:
     """Answers probes in a thread, as a pilot does; `sees` changes what it answers."""
 
-    def __init__(self, places: list[Path], within_s: float, sees: Callable[[Probe], Probed | None] = answer) -> None:
+    def __init__(self, places: list[Path], within_s: float, sees: Callable[[LookFor], Probed | None] = answer) -> None:
         self.sees = sees
-        self.asked: list[Probe] = []
+        self.asked: list[LookFor] = []
         self.probes = Probes(places, self._send, within_s)
 
     def _send(self, pilot: str, message: DownMessage) -> None:
         assert pilot == "p1"
-        assert isinstance(message, Probe)
+        assert isinstance(message, LookFor)
         self.asked.append(message)
         threading.Thread(target=self._answer, args=(message,), daemon=True).start()
 
-    def _answer(self, probe: Probe) -> None:
+    def _answer(self, probe: LookFor) -> None:
         if (probed := self.sees(probe)) is not None:
             self.probes.hear(probed)
 
@@ -46,15 +46,15 @@ class _Pilot:
         )
 
 
-def _unseen(probe: Probe) -> Probed:
+def _unseen(probe: LookFor) -> Probed:
     return Probed(probe.pilot, probe.name, tuple(MarkerSeen(None, "") for _ in probe.markers))
 
 
-def _silent_writer(probe: Probe) -> Probed:
+def _silent_writer(probe: LookFor) -> Probed:
     return Probed(probe.pilot, probe.name, tuple(MarkerSeen(0.1, "") for _ in probe.markers))
 
 
-def _unable_to_write(probe: Probe) -> Probed:
+def _unable_to_write(probe: LookFor) -> Probed:
     return Probed(probe.pilot, probe.name, tuple(MarkerSeen(0.1, "Read-only file system") for _ in probe.markers))
 
 
@@ -75,7 +75,7 @@ def test_a_pilot_that_sees_the_files_of_the_head_may_be_used_and_the_delays_are_
 
 
 def test_a_file_that_comes_late_is_waited_for(tmp_path: Path) -> None:
-    def late(probe: Probe) -> Probed:
+    def late(probe: LookFor) -> Probed:
         said = _silent_writer(probe)
         threading.Timer(0.4, lambda: [write_marker(answer_of(Path(each))) for each in probe.markers]).start()
         return said
@@ -100,7 +100,7 @@ def test_a_file_that_comes_late_is_waited_for(tmp_path: Path) -> None:
     ids=["not seen there", "not seen here", "not written"],
 )
 def test_a_pilot_that_does_not_is_refused_with_the_directory_and_what_to_do(
-    tmp_path: Path, sees: Callable[[Probe], Probed], why: str
+    tmp_path: Path, sees: Callable[[LookFor], Probed], why: str
 ) -> None:
     pilot = _Pilot([tmp_path], 0.2, sees)
     pilot.look(0.0)

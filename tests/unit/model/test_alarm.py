@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cdsed.model.alarm import NAMES, Alarm, Severity, alarms
-from cdsed.model.machine import MachineNow, MachineStatus
+from cdsed.model.machine_status import MachineNow, MachineStatus
 from cdsed.model.operation import DiskStatus
 from cdsed.model.product_state import State
 from cdsed.model.quota import Limit, QuotaFreeAt, ThrottleReason

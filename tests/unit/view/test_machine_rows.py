@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from cdsed.model.alarm import Severity, alarms
-from cdsed.model.machine import MachineNow, MachineStatus
+from cdsed.model.machine_status import MachineNow, MachineStatus
 from cdsed.model.status_report import DaemonState, DaemonStatus, Notice
 from cdsed.view.machine_rows import machines
 from cdsed.view.overview import overview

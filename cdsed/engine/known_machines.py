@@ -8,14 +8,14 @@ from pathlib import Path
 
 from cdsed.config.engine_settings import EngineSettings
 from cdsed.engine.known_pilots import KnownPilots
+from cdsed.engine.lease_tally import LeaseTally
 from cdsed.engine.link import Link
 from cdsed.engine.probes import Probes, Sight
 from cdsed.engine.seat import Seat
-from cdsed.engine.tally import Tally
 from cdsed.engine.wire import DownMessage, Leave, PilotHere, Probed, Welcome, encode
 from cdsed.errors import MachineError
 from cdsed.frozen import frozen
-from cdsed.model.machine import GrantLoss, MachineNow
+from cdsed.model.machine_status import GrantLoss, MachineNow
 
 
 @frozen
@@ -40,7 +40,7 @@ class HeadNews:
     lost: Mapping[tuple[str, GrantLoss], int]
 
 
-class Machines:
+class KnownMachines:
     """All machines.
 
     Parameters
@@ -66,7 +66,7 @@ class Machines:
         self._pilots = pilots
         self._link = link
         self._probes = Probes(places, self._send)
-        self._tally = Tally()
+        self._tally = LeaseTally()
         self._fresh_for_s = settings.grant_s / 2
         self._tell = tell
         self._drained: frozenset[str] = frozenset()

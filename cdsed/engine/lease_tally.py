@@ -5,10 +5,10 @@ from collections import Counter
 
 from cdsed.engine.orders import Sent
 from cdsed.engine.seat import Seat
-from cdsed.model.machine import GrantLoss
+from cdsed.model.machine_status import GrantLoss
 
 
-class Tally:
+class LeaseTally:
     """Counts the leases of holders that have ended."""
 
     def __init__(self) -> None:
