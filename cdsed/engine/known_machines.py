@@ -10,7 +10,7 @@ from cdsed.config.engine_settings import EngineSettings
 from cdsed.engine.known_pilots import KnownPilots
 from cdsed.engine.lease_tally import LeaseTally
 from cdsed.engine.link import Link
-from cdsed.engine.probes import Probes, Sight
+from cdsed.engine.probes import Probes, Visibility
 from cdsed.engine.seat import Seat
 from cdsed.engine.wire import DownMessage, Leave, PilotHere, Probed, Welcome, encode
 from cdsed.errors import MachineError
@@ -121,7 +121,7 @@ class KnownMachines:
                 received[seat.node] += seat.sent.delivered_bytes
             elif seat.is_idle and self._is_fresh(seat, now_s):
                 idle[seat.node] += 1
-        sights: dict[str, list[Sight]] = {}
+        sights: dict[str, list[Visibility]] = {}
         for pilot, node in nodes.items():
             if (sight := self._probes.sight(pilot)) is not None:
                 sights.setdefault(node, []).append(sight)
@@ -142,7 +142,7 @@ class KnownMachines:
         return seat.state.heard_s >= now_s - self._fresh_for_s
 
 
-def _machine(now: MachineNow, sights: list[Sight]) -> MachineNow:
+def _machine(now: MachineNow, sights: list[Visibility]) -> MachineNow:
     """Add what the probes of its pilots have measured; if one of them has failed, that is what to know."""
     refused = [each.refused for each in sights if each.refused is not None]
     return replace(

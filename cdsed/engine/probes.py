@@ -21,7 +21,7 @@ _END_WITHIN_S = 2.0
 
 
 @frozen
-class Sight:
+class Visibility:
     """What a probe has measured: delays in seconds, the longest of all directories, or why it failed."""
 
     pilot_sees_s: float | None = None
@@ -31,7 +31,7 @@ class Sight:
 
 @frozen
 class _Known:
-    sight: Sight
+    sight: Visibility
     measured_s: float
     whole: bool  # whether there was no directory that could not be written
 
@@ -64,7 +64,7 @@ class Probes:
         known = self._known.get(pilot)
         return not self._places or (known is not None and known.sight.refused is None)
 
-    def sight(self, pilot: str) -> Sight | None:
+    def sight(self, pilot: str) -> Visibility | None:
         """Return what was measured last; None: nothing yet."""
         known = self._known.get(pilot)
         return None if known is None else known.sight
@@ -140,27 +140,27 @@ class Probes:
             return probed.seen
         return ()
 
-    def _sight(self, node: str, markers: list[Path], seen: tuple[MarkerSeen, ...]) -> Sight:
+    def _sight(self, node: str, markers: list[Path], seen: tuple[MarkerSeen, ...]) -> Visibility:
         if len(seen) != len(markers):
-            return Sight(refused=f"the worker on {node} does not answer whether it sees the files of the daemon")
+            return Visibility(refused=f"the worker on {node} does not answer whether it sees the files of the daemon")
         for marker, each in zip(markers, seen, strict=True):
             if each.after_s is None:
-                return Sight(refused=self._not_seen(marker.parent, f"{node} does not see", "the daemon"))
+                return Visibility(refused=self._not_seen(marker.parent, f"{node} does not see", "the daemon"))
             if each.problem:
                 why = f"{node} cannot write to {marker.parent}: {each.problem}"
-                return Sight(refused=f"{why}; mount it there so that the user of the daemon may write")
+                return Visibility(refused=f"{why}; mount it there so that the user of the daemon may write")
         backs = seen_after_s([answer_of(marker) for marker in markers], self._within_s)
         longest_s = 0.0
         for marker, after_s in zip(markers, backs, strict=True):
             if after_s is None:
-                return Sight(refused=self._not_seen(marker.parent, "the daemon does not see", node))
+                return Visibility(refused=self._not_seen(marker.parent, "the daemon does not see", node))
             longest_s = max(longest_s, after_s)
             try:
                 answer_of(marker).replace(marker)
             except OSError as error:
                 why = f"the daemon cannot rename in {marker.parent} what {node} writes: {error.strerror}"
-                return Sight(refused=f"{why}; let the worker run as the same user")
-        return Sight(max((each.after_s or 0.0 for each in seen), default=None), longest_s if markers else None)
+                return Visibility(refused=f"{why}; let the worker run as the same user")
+        return Visibility(max((each.after_s or 0.0 for each in seen), default=None), longest_s if markers else None)
 
     def _not_seen(self, place: Path, who: str, of: str) -> str:
         return (
