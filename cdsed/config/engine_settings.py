@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
+from cdsed.config.job_queue import JobQueueSettings
 from cdsed.config.section import Section
 from cdsed.config.values import AbsolutePath
 
@@ -51,6 +52,9 @@ class EngineSettings(Section):
     tls_dir: AbsolutePath | None = Field(
         default=None, description="directory that `cdsed engine init` has made, for a scheduler with tls://"
     )
+    jobqueue: JobQueueSettings | None = Field(
+        default=None, description="jobs of a batch system, in which the daemon starts its workers"
+    )
     grant_s: float = Field(
         default=30, ge=3, le=600, description="seconds after which a connection is closed without word from the daemon"
     )
@@ -75,6 +79,13 @@ class EngineSettings(Section):
             raise ValueError(f"renew_every_s: should be at most a third of grant_s ({self.grant_s:g})")
         if self.scheduler.startswith("tls:") and self.tls_dir is None:
             raise ValueError("tls_dir: a scheduler with tls:// needs it; make it with `cdsed engine init`")
+        if self.jobqueue is not None:
+            if self.scheduler != LOCAL_CLUSTER:
+                raise ValueError("scheduler: leave it out; with a jobqueue the daemon has its own")
+            if self.tls_dir is None:
+                raise ValueError("tls_dir: a jobqueue needs it; make it with `cdsed engine init`")
+            if any(sign.isspace() or sign in "'\"\\$;&|<>()`" for sign in str(self.tls_dir)):
+                raise ValueError("tls_dir: should have no blanks, quotes or other signs of a shell, with a jobqueue")
         if self.kind == "dask" and importlib.util.find_spec("distributed") is None:
             raise ValueError("kind: dask needs more libraries; install cdsed[dask], or leave it at local")
         return self

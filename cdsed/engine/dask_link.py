@@ -1,4 +1,4 @@
-"""The carrier over Dask: the only module that imports distributed.
+"""The carrier over Dask; beside it only `cdsed.engine.dask_jobs` imports distributed.
 
 One long task on each worker is a pilot. Messages go up by one Queue and down by a Queue for each pilot, as text. Keys
 of accounts are in neither, nor in the arguments of a task. A second run of a task by Dask makes another pilot, whose
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dask
 from distributed import Client, LocalCluster, Queue, Security, get_client
@@ -22,6 +22,10 @@ from distributed import Client, LocalCluster, Queue, Security, get_client
 from cdsed.config.engine_settings import CERTIFICATE_NAME, KEY_NAME, LOCAL_CLUSTER, EngineSettings
 from cdsed.engine.pilot import Pilot, PilotOrder
 from cdsed.errors import MachineError
+from cdsed.frozen import frozen
+
+if TYPE_CHECKING:
+    from cdsed.engine.dask_jobs import DaskJobs
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +34,15 @@ _GONE = (OSError, RuntimeError, ValueError, AttributeError, CancelledError, asyn
 _CONNECT_WITHIN_S = 30
 #: So much longer than a message may take: a carrier that does not answer is gone.
 _ANSWER_WITHIN_S = 30
+
+
+@frozen
+class PilotTask:
+    """The task that is a pilot; `mark` begins the name of the pilot, and `worker` is the name of its worker."""
+
+    task: Any
+    mark: str
+    worker: str
 
 
 class DaskLink:
@@ -43,17 +56,25 @@ class DaskLink:
         Directory for files of our own workers.
     order
         What each pilot does.
+
+    Attributes
+    ----------
+    jobs
+        Those in which the workers run, if the settings say so.
     """
 
     def __init__(self, settings: EngineSettings, workers: int, scratch: Path, order: PilotOrder) -> None:
         self._order = order
         self._head = uuid.uuid4().hex[:16]
-        self._pilots: dict[str, Any] = {}  # the task of each worker, by its address
+        self._pilots: dict[str, PilotTask] = {}  # by the address of the worker
+        self.jobs: DaskJobs | None = None
         self._down: dict[str, _Outbox] = {}
         self._lock = threading.Lock()
         with ExitStack() as stack:
             try:
-                self._client = stack.enter_context(_client(settings, workers, scratch, stack))
+                if settings.jobqueue is not None:
+                    self.jobs = stack.enter_context(_jobs(settings))
+                self._client = stack.enter_context(_client(settings, workers, scratch, self.jobs, stack))
                 up = Queue(f"cdsed-up-{self._head}", client=self._client)
             except (*_GONE, ImportError) as error:
                 why = f"the scheduler of Dask at {settings.scheduler} cannot be used: {error}"
@@ -61,33 +82,48 @@ class DaskLink:
             self._inbox = _Inbox(up)
             self._open = stack.pop_all()
 
+    @property
+    def pilots(self) -> list[PilotTask]:
+        """Those that were started and have not ended."""
+        return list(self._pilots.values())
+
     def tend(self) -> None:
         """As `Link`."""
         try:
             # Not `scheduler_info()`: now and then it returns what its periodic call asked for, which has no workers.
-            self._tend(self._client.sync(self._client.scheduler.identity, n_workers=-1)["workers"])
+            seen = self._client.sync(self._client.scheduler.identity, n_workers=-1)
+            self._tend({address: str(worker["name"]) for address, worker in seen["workers"].items()})
         except _GONE as error:
             why = f"the scheduler of Dask is gone: {type(error).__name__} {error}"
             raise MachineError(why, code="Engine") from error
 
-    def _tend(self, workers: Mapping[str, object]) -> None:
-        for address, task in list(self._pilots.items()):
-            if address not in workers or task.status in ("finished", "error", "lost", "cancelled"):
-                _log.info("the pilot on the worker %s has ended (%s)", address, task.status)
-                task.release()
+    def _tend(self, workers: Mapping[str, str]) -> None:
+        for address, pilot in list(self._pilots.items()):
+            if address not in workers or pilot.task.status in ("finished", "error", "lost", "cancelled"):
+                _log.info("the pilot on the worker %s has ended (%s)", address, pilot.task.status)
+                pilot.task.release()
                 del self._pilots[address]
+                if self.jobs is not None and self.jobs.has(pilot.worker):
+                    self.jobs.end(pilot.worker)
         for address in workers.keys() - self._pilots.keys():
-            key = f"cdsed-pilot-{uuid.uuid4().hex[:16]}"
-            self._pilots[address] = self._client.submit(
-                run_pilot,
-                *(self._head, self._order.config, self._order.holders),
-                *(self._order.here_every_s, self._order.silent_s),
-                key=key,
-                workers=[address],
-                allow_other_workers=False,
-                pure=False,
-                retries=0,
-            )
+            if self.jobs is not None and not self.jobs.has(workers[address]):
+                self.jobs.send_away(address)  # of a job that has ended, or of an earlier daemon's
+            else:
+                self._pilots[address] = self._started(address, workers[address])
+
+    def _started(self, address: str, worker: str) -> PilotTask:
+        order, mark = self._order, uuid.uuid4().hex[:16]
+        task = self._client.submit(
+            run_pilot,
+            *(self._head, mark),
+            (order.config, order.holders, order.here_every_s, order.silent_s, order.lives_s),
+            key=f"cdsed-pilot-{mark}",
+            workers=[address],
+            allow_other_workers=False,
+            pure=False,
+            retries=0,
+        )
+        return PilotTask(task, mark, worker)
 
     def receive(self, timeout_s: float) -> Sequence[str]:
         """As `Link`."""
@@ -185,16 +221,18 @@ class _Inbox:
             self._taken.put(None)
 
 
-def run_pilot(head: str, config: str, holders: int, here_every_s: float, silent_s: float) -> str:
+def run_pilot(head: str, mark: str, order: tuple[str, int, float, float, float | None]) -> str:
     """Be a pilot for as long as its head wants one: the only task that cdsed gives to Dask.
+
+    Its name begins with `mark`; if Dask runs the task a second time, it has another end.
 
     Returns
     -------
     str
         Why it ended.
     """
-    name = uuid.uuid4().hex[:16]
-    return Pilot(DaskPilotLink(head, name), PilotOrder(config, holders, here_every_s, silent_s), name).run()
+    name = f"{mark}-{uuid.uuid4().hex[:8]}"
+    return Pilot(DaskPilotLink(head, name), PilotOrder(*order), name).run()
 
 
 def on_every_worker(settings: EngineSettings, call: Callable[..., object], *arguments: object) -> dict[str, object]:
@@ -213,8 +251,31 @@ def on_every_worker(settings: EngineSettings, call: Callable[..., object], *argu
         raise MachineError(f"Dask at {settings.scheduler} does not answer: {error}", code="Engine") from error
 
 
-def _client(settings: EngineSettings, workers: int, scratch: Path, stack: ExitStack) -> Client:
-    """Connect to a scheduler, or start one: with TLS and keys of its own, as other users may reach its port, too."""
+def job_script(settings: EngineSettings) -> str:
+    """Return the script of the jobs that the daemon submits.
+
+    Raises
+    ------
+    MachineError
+        The scheduler cannot listen as the settings say.
+    """
+    try:
+        with _jobs(settings) as jobs:
+            return jobs.script()
+    except _GONE as error:
+        raise MachineError(f"the scheduler for the jobs: {error}", code="Engine") from error
+
+
+def _jobs(settings: EngineSettings) -> "DaskJobs":
+    from cdsed.engine.dask_jobs import DaskJobs
+
+    assert settings.jobqueue is not None, "the caller has looked"
+    assert settings.tls_dir is not None, "a jobqueue needs it"
+    _configure()
+    return DaskJobs(settings.jobqueue, _certified(settings.tls_dir))
+
+
+def _configure() -> None:
     logging.getLogger("distributed").setLevel(logging.WARNING)
     dask.config.set(
         {
@@ -223,6 +284,13 @@ def _client(settings: EngineSettings, workers: int, scratch: Path, stack: ExitSt
             "distributed.worker.http.routes": [],
         }
     )
+
+
+def _client(settings: EngineSettings, workers: int, scratch: Path, jobs: "DaskJobs | None", stack: ExitStack) -> Client:
+    """Connect to a scheduler, or start one: with TLS and keys of its own, as other users may reach its port, too."""
+    _configure()
+    if jobs is not None:
+        return Client(jobs.cluster, set_as_default=False)
     if settings.scheduler != LOCAL_CLUSTER:
         return Client(settings.scheduler, security=_security(settings), timeout=_CONNECT_WITHIN_S, set_as_default=False)
     cluster = stack.enter_context(
@@ -246,10 +314,17 @@ def _client(settings: EngineSettings, workers: int, scratch: Path, stack: ExitSt
 
 def _security(settings: EngineSettings) -> Security | None:
     """Return the certificate of the installation; None: the scheduler is on this machine, without TLS."""
-    if settings.tls_dir is None:
-        return None
-    certificate, key = str(settings.tls_dir / CERTIFICATE_NAME), str(settings.tls_dir / KEY_NAME)
-    return Security(tls_ca_file=certificate, tls_client_cert=certificate, tls_client_key=key, require_encryption=True)
+    return None if settings.tls_dir is None else _certified(settings.tls_dir)
+
+
+def _certified(directory: Path) -> Security:
+    certificate, key = str(directory / CERTIFICATE_NAME), str(directory / KEY_NAME)
+    roles = {
+        f"tls_{role}_{what}": path
+        for role in ("client", "scheduler", "worker")
+        for what, path in (("cert", certificate), ("key", key))
+    }
+    return Security(tls_ca_file=certificate, require_encryption=True, **roles)
 
 
 def _down_name(pilot: str) -> str:

@@ -13,12 +13,14 @@ from cdsed.config.settings import Settings
 from cdsed.engine.dask_link import DaskLink
 from cdsed.engine.grant_rules import hold_s
 from cdsed.engine.holder_broker import HolderBroker
+from cdsed.engine.job_keeper import JobKeeper
 from cdsed.engine.known_machines import HeadNews, KnownMachines
 from cdsed.engine.known_pilots import KnownPilots
 from cdsed.engine.lasting_link import LastingLink
 from cdsed.engine.machine_record import MachineRecord
 from cdsed.engine.pilot import PilotOrder
 from cdsed.engine.seats import Seats
+from cdsed.store.demand import sessions_wanted
 from cdsed.work.flock_broker import FlockBroker
 
 _END_WITHIN_S = 5.0
@@ -46,14 +48,17 @@ class Head:
     ) -> None:
         settings: Settings = local.settings
         engine, store = settings.engine, local.store
+        self._settings, self._store = engine, store
         self._record = MachineRecord(store.db, store.clock)
-        order = PilotOrder(str(config), engine.holders_per_worker, engine.renew_every_s, 2 * engine.grant_s)
+        lives_s = engine.jobqueue.lives_s if engine.jobqueue is not None else None
+        order = PilotOrder(str(config), engine.holders_per_worker, engine.renew_every_s, 2 * engine.grant_s, lives_s)
         workers = math.ceil(sessions / engine.holders_per_worker)
         self._link = LastingLink(partial(DaskLink, engine, workers, settings.sessions_dir / "dask", order))
         places = [settings.pre_spool_for(spool) for spool in settings.spools]
-        pilots = KnownPilots(2 * engine.grant_s, store.clock.boot_s())
-        machines = KnownMachines(self._link, engine, pilots, self._take, places)
+        self._pilots = KnownPilots(2 * engine.grant_s, store.clock.boot_s())
+        machines = KnownMachines(self._link, engine, self._pilots, self._take, places)
         self._seats = Seats(self._link, engine, store.clock, on_idle, machines)
+        self._keeper: JobKeeper | None = None
         self.broker = HolderBroker(local, self._seats, state_id, hold_s(engine.grant_s, engine.lost_rest_s))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._seats.run, args=(self._stop,), name="seats", daemon=True)
@@ -76,4 +81,11 @@ class Head:
         self._seats.end()
 
     def _take(self, news: HeadNews) -> frozenset[str]:
-        return self._record.take(replace(news, problem=self._link.problem or news.problem))
+        """Follow the work with jobs, and let a user know of problems."""
+        problem, link = self._link.problem or news.problem, self._link.current
+        if link is not None and link.jobs is not None and not self._stop.is_set():
+            if self._keeper is None or self._keeper.link is not link:  # jobs end with their carrier
+                wanted = partial(sessions_wanted, self._store.db, self._store.clock)
+                self._keeper = JobKeeper(link, self._seats, self._pilots, self._store.clock, self._settings, wanted)
+            problem = self._keeper.look(problem)
+        return self._record.take(replace(news, problem=problem))

@@ -9,6 +9,8 @@ import os
 import select
 import sys
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from cdsed import log
@@ -29,6 +31,7 @@ _log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.5
 _READ_BYTES = 2**16
+_LEAVE_WITHIN_S, _LEAVE_EVERY_S = 3.0, 0.05
 
 
 class HolderProcess:
@@ -63,10 +66,18 @@ class HolderProcess:
             self._look()
 
     def leave(self) -> None:
-        """Close the connection."""
-        if self._connection is not None:
-            self._connection.stop()
-            self._connection.close()
+        """Close the connection, and say so if the pilot still listens."""
+        connection = self._connection
+        if connection is None:
+            return
+        connection.stop()
+        until_s = self._clock.boot_s() + _LEAVE_WITHIN_S
+        while not connection.idle and self._clock.boot_s() < until_s:  # it says how far it came
+            connection.check()
+            time.sleep(_LEAVE_EVERY_S)
+        connection.close()
+        with suppress(OSError):
+            self._say(Bye(self._nonce, self._state.fence))
 
     def _look(self) -> None:
         """Ask when it is time, and end what shall end."""

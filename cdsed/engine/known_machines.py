@@ -86,7 +86,8 @@ class KnownMachines:
 
     def may_use(self, seat: Seat) -> bool:
         """Tell whether a holder may have a connection: its machine is not drained, and sees the same files."""
-        return seat.node not in self._drained and self._probes.is_passed(seat.pilot)
+        is_held_back = seat.node in self._drained or self._pilots.is_leaving(seat.pilot)
+        return not is_held_back and self._probes.is_passed(seat.pilot)
 
     def may_grant(self, seat: Seat, now_s: float) -> bool:
         """Tell whether an idle holder may be given a session: it was also heard lately."""

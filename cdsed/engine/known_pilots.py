@@ -9,6 +9,7 @@ _log = logging.getLogger(__name__)
 
 #: A new scheduler, its workers and their pilots may take so long.
 _STARTS_WITHIN_S = 60.0
+NO_PILOT = "no worker of Dask runs a pilot, so nothing is fetched; see its scheduler and workers"
 
 
 class KnownPilots:
@@ -27,6 +28,7 @@ class KnownPilots:
         self._begun_s = begun_s
         self._heard_s: dict[str, float] = {}
         self._refused: dict[str, tuple[str, float]] = {}  # why, and when, by machine
+        self._leaving: set[str] = set()
         self.nodes: dict[str, str] = {}
 
     def hear(self, here: PilotHere, now_s: float) -> Welcome | Leave:
@@ -43,12 +45,22 @@ class KnownPilots:
         self._heard_s[here.pilot] = now_s
         return Welcome(here.pilot)
 
+    def let_leave(self, pilot: str) -> None:
+        """Give no further lease to holders of a pilot."""
+        self._leaving.add(pilot)
+
+    def is_leaving(self, pilot: str) -> bool:
+        """Tell whether holders of a pilot get no further lease."""
+        return pilot in self._leaving
+
     def forget_silent(self, now_s: float) -> None:
         """Forget pilots that have said nothing for too long."""
         for pilot, heard_s in list(self._heard_s.items()):
             if now_s - heard_s > self._silent_s:
-                _log.warning("the pilot on %s is silent", self.nodes.pop(pilot))
-                del self._heard_s[pilot]
+                if not self.is_leaving(pilot):
+                    _log.warning("the pilot on %s is silent", self.nodes[pilot])
+                del self.nodes[pilot], self._heard_s[pilot]
+                self._leaving.discard(pilot)
         self._refused = {node: said for node, said in self._refused.items() if now_s - said[1] <= self._silent_s}
 
     def refused(self) -> dict[str, str]:
@@ -58,5 +70,5 @@ class KnownPilots:
     def problem(self, now_s: float) -> str | None:
         """Return what a user should know of all of them; None: all is well."""
         if not self.nodes and now_s - self._begun_s > _STARTS_WITHIN_S:
-            return "no worker of Dask runs a pilot, so nothing is fetched; see its scheduler and workers"
+            return NO_PILOT
         return None

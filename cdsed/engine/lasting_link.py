@@ -4,16 +4,19 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
 from cdsed.engine.link import Link
 from cdsed.errors import MachineError
 
 _log = logging.getLogger(__name__)
 
+_Carrier = TypeVar("_Carrier", bound=Link)
+
 _AGAIN_EVERY_S = 5.0
 
 
-class LastingLink:
+class LastingLink(Generic[_Carrier]):
     """The head's end of one carrier after the other; see `cdsed.engine.link.Link`. Its methods never raise.
 
     Between two carriers messages are lost, as any may be. Holders then lose their grants, and pilots end.
@@ -29,19 +32,21 @@ class LastingLink:
     ----------
     problem
         What a user should know: why there is no carrier now.
+    current
+        The carrier; None: there is none now.
     """
 
-    def __init__(self, make: Callable[[], Link], again_every_s: float = _AGAIN_EVERY_S) -> None:
+    def __init__(self, make: Callable[[], _Carrier], again_every_s: float = _AGAIN_EVERY_S) -> None:
         self.problem: str | None = None
         self._make = make
         self._again_every_s = again_every_s
         self._lock = threading.Lock()
-        self._link: Link | None = None
+        self.current: _Carrier | None = None
         self._again_s = 0.0
 
     def tend(self) -> None:
         """Make a carrier if there is none, which takes as long as it takes to connect; then as `Link`."""
-        link = self._link
+        link = self.current
         try:
             if link is None:
                 if time.monotonic() < self._again_s:
@@ -53,7 +58,7 @@ class LastingLink:
 
     def receive(self, timeout_s: float) -> Sequence[str]:
         """As `Link`; nothing comes while there is no carrier."""
-        link = self._link
+        link = self.current
         if link is None:
             time.sleep(timeout_s)
             return ()
@@ -65,7 +70,7 @@ class LastingLink:
 
     def send(self, pilot: str, lines: Sequence[str]) -> None:
         """As `Link`; the messages are lost while there is no carrier."""
-        link = self._link
+        link = self.current
         if link is None:
             return
         try:
@@ -76,24 +81,24 @@ class LastingLink:
     def close(self) -> None:
         """As `Link`."""
         with self._lock:
-            link, self._link = self._link, None
+            link, self.current = self.current, None
         if link is not None:
             link.close()
 
-    def _made(self) -> Link:
+    def _made(self) -> _Carrier:
         link = self._make()
         with self._lock:
-            self._link, problem, self.problem = link, self.problem, None
+            self.current, problem, self.problem = link, self.problem, None
         if problem is not None:
             _log.info("the workers of Dask can be reached again")
         return link
 
-    def _lose(self, link: Link | None, error: MachineError) -> None:
+    def _lose(self, link: _Carrier | None, error: MachineError) -> None:
         """Forget a carrier, which may take long to close; only the first word about it is logged."""
         with self._lock:
-            if link is not self._link:
+            if link is not self.current:
                 return
-            known, self._link = self.problem, None
+            known, self.current = self.problem, None
             self.problem = f"{error}; it is tried again, and nothing is fetched meanwhile"
             self._again_s = time.monotonic() + self._again_every_s
         if link is not None:

@@ -4,7 +4,10 @@ It knows nothing of grants. A holder that loses its pilot closes its connection,
 the kernel (`cdsed.process.deadman`).
 """
 
+import math
+import os
 import queue
+import random
 import socket
 import subprocess
 import threading
@@ -13,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cdsed._version import __version__
+from cdsed.clock import SYSTEM_CLOCK
 from cdsed.engine.link import PilotLink
 from cdsed.engine.probes import answer
 from cdsed.engine.wire import Dead, Kill, Leave, LookFor, PilotHere, decode, encode
@@ -22,6 +26,9 @@ from cdsed.process.interpreter import module_command
 _POLL_S = 0.5
 _RESPAWN_S = 1.0
 _LINES_MAX = 500
+_CLOSE_WITHIN_S = 5.0
+_SHORTEST = 0.9  # of a life
+_STARTED_AT = 19  # the field of /proc/PID/stat behind the name of the program: ticks after the boot
 
 
 @frozen
@@ -38,12 +45,15 @@ class PilotOrder:
         Seconds between two signs of life to the head.
     silent_s
         Without a message of the head for so long it ends.
+    lives_s
+        It ends so long after its process has begun, or a little earlier: the batch system will end that. None: never.
     """
 
     config: str
     holders: int
     here_every_s: float
     silent_s: float
+    lives_s: float | None = None
 
 
 class _Running:
@@ -79,6 +89,7 @@ class _Running:
             while (line := self.down.get()) is not None:
                 self.process.stdin.write(f"{line}\n".encode())
                 self.process.stdin.flush()
+            self.process.stdin.close()
         except OSError:
             return  # it is dead, or has closed its end
 
@@ -102,6 +113,7 @@ class Pilot:
         self._made = 0
         self._made_s = 0.0
         self._heard_s = time.monotonic()
+        self._ends_s = math.inf if order.lives_s is None else _ends_s(order.lives_s)
         self._stop = threading.Event()
 
     def run(self) -> str:
@@ -121,6 +133,8 @@ class Pilot:
                     why = self._take(line) or why
                 if time.monotonic() - self._heard_s > self._order.silent_s:
                     why = f"the head has been silent for {self._order.silent_s:g} s"
+                if time.monotonic() > self._ends_s:
+                    why = "its job ends soon"
         finally:
             self._end()
             self._stop.set()
@@ -188,7 +202,20 @@ class Pilot:
             self._link.send(together)
 
     def _end(self) -> None:
+        """Let all holders close their connections and say so; kill those that do not."""
         for holder in self._holders.values():
-            holder.process.kill()
+            holder.down.put(None)
+        until_s = time.monotonic() + _CLOSE_WITHIN_S
         for holder in self._holders.values():
+            try:
+                holder.process.wait(max(0.0, until_s - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                holder.process.kill()
             holder.bury(self._lines)
+
+
+def _ends_s(lives_s: float) -> float:
+    """Return when to end, as `time.monotonic`. Jobs that began together end apart, so that some always work."""
+    ticks = int(Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[_STARTED_AT])
+    lived_s = SYSTEM_CLOCK.boot_s() - ticks / os.sysconf("SC_CLK_TCK")
+    return time.monotonic() + lives_s * random.uniform(_SHORTEST, 1.0) - lived_s

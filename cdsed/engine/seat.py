@@ -59,6 +59,12 @@ class Seat:
         """Whether it has no lease, and may be given one."""
         return not (self.taken or self.dead or self.state.fence)
 
+    @property
+    def fence(self) -> int:
+        """The fence of its lease, which it must have."""
+        assert self.lease is not None, f"holder {self.nonce} has no lease"
+        return self.lease.fence
+
     def begin(self, lease: Lease, bytes_per_s: int | None, keep: Callable[[], bool]) -> None:
         """Forget the lease before, and have this one."""
         self.lease, self.bytes_per_s, self.keep = lease, bytes_per_s, keep

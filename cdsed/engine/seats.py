@@ -120,6 +120,11 @@ class Seats:
     def _is_idle(self, seat: Seat, now_s: float) -> bool:
         return seat.is_idle and self.machines.may_grant(seat, now_s)
 
+    def taken(self) -> Counter[str]:
+        """Return how many holders of each pilot have been taken."""
+        with self._lock:
+            return Counter(seat.pilot for seat in self._seats.values() if seat.taken)
+
     def give_back(self, seat: Seat) -> None:
         """Let another session thread take a holder that has no lease."""
         seat.taken = False
@@ -140,23 +145,20 @@ class Seats:
 
     def order(self, seat: Seat, order: TaskOrder, requests: int) -> int:
         """Order a task, with the right to so many requests; return its number. `Seat.answers` gets what comes of it."""
-        assert seat.lease is not None, f"holder {seat.nonce} has no lease"
         with seat.lock:
             seat.number += 1
             seat.idle_renewals = 0
-            seat.ordered = Task(seat.nonce, seat.lease.fence, seat.number, requests, order)
+            seat.ordered = Task(seat.nonce, seat.fence, seat.number, requests, order)
             self._send(seat.pilot, seat.ordered)
             return seat.number
 
     def may_ask(self, seat: Seat, ask: int, *, wait: bool) -> None:
         """Allow a further request of the task, or let the holder close its connection until it is allowed."""
-        assert seat.lease is not None, f"holder {seat.nonce} has no lease"
-        self._send(seat.pilot, MayAsk(seat.nonce, seat.lease.fence, seat.number, ask, wait))
+        self._send(seat.pilot, MayAsk(seat.nonce, seat.fence, seat.number, ask, wait))
 
     def stop(self, seat: Seat) -> None:
         """Stop the task that was ordered last."""
-        assert seat.lease is not None, f"holder {seat.nonce} has no lease"
-        self._send(seat.pilot, Stop(seat.nonce, seat.lease.fence, seat.number))
+        self._send(seat.pilot, Stop(seat.nonce, seat.fence, seat.number))
 
     def is_lost(self, seat: Seat) -> bool:
         """Tell whether nothing more can come of the lease: its connection is closed, or its time is over."""
@@ -176,8 +178,7 @@ class Seats:
 
     def ask_to_give_up(self, seat: Seat) -> None:
         """Let a holder close its connection, and say so."""
-        assert seat.lease is not None, f"holder {seat.nonce} has no lease"
-        self._send(seat.pilot, GiveUp(seat.nonce, seat.lease.fence))
+        self._send(seat.pilot, GiveUp(seat.nonce, seat.fence))
 
     def forget_lease(self, seat: Seat) -> bool:
         """Renew the grant of a holder no more; return whether its connection is known to be closed."""

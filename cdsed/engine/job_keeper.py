@@ -1,0 +1,134 @@
+"""Keeps as many jobs of a batch system as the work needs, and lets those that are not needed end in order."""
+
+import logging
+from collections.abc import Callable
+
+from cdsed.clock import Clock
+from cdsed.config.engine_settings import EngineSettings
+from cdsed.engine.dask_link import DaskLink
+from cdsed.engine.job_rules import JobRules, JobView
+from cdsed.engine.known_pilots import NO_PILOT, KnownPilots
+from cdsed.engine.seats import Seats
+from cdsed.engine.wire import Leave, encode
+
+_log = logging.getLogger(__name__)
+
+_NOT_NEEDED = "its job is not needed any more"
+_PENDING_SAID_S = 60.0
+_WHOLE_LIFE = 0.5  # a job that has ended after a smaller part of its life has failed
+
+
+class JobKeeper:
+    """Submits and ends jobs.
+
+    Parameters
+    ----------
+    wanted
+        Returns how many sessions could be leased for the work that there is, besides those that are leased.
+    """
+
+    def __init__(
+        self,
+        link: DaskLink,
+        seats: Seats,
+        pilots: KnownPilots,
+        clock: Clock,
+        engine: EngineSettings,
+        wanted: Callable[[], int],
+    ) -> None:
+        assert link.jobs is not None, "only a link that has jobs needs a keeper"
+        assert engine.jobqueue is not None, "the link has jobs because of it"
+        self.link, self._seats, self._pilots, self._clock = link, seats, pilots, clock
+        self._jobs = link.jobs
+        self._settings = queue = engine.jobqueue
+        self._wanted = wanted
+        self._rules = JobRules(engine.holders_per_worker, queue.jobs_max, queue.idle_s)
+        self._failure: str | None = None
+        self._lives: dict[str, float | None] = {}  # since when the pilot of each job is there, by the job
+
+    def look(self, problem: str | None) -> str | None:
+        """Follow the work: call it every second or so, in the thread of the seats.
+
+        Parameters
+        ----------
+        problem
+            What a user should know of the pilots.
+
+        Returns
+        -------
+        str or None
+            What a user should know.
+        """
+        now_s = self._clock.boot_s()
+        pilots = self._pilot_of_jobs()
+        self._note_failures(now_s)
+        self._note_lives(pilots, now_s)
+        taken = self._seats.taken()
+        views = [
+            JobView(
+                name,
+                runs=name in pilots,
+                taken=taken[pilots.get(name, "")],
+                leaving=self._pilots.is_leaving(pilots.get(name, "")),
+            )
+            for name in self._lives
+        ]
+        steps = self._rules.look(now_s, self._wanted() + taken.total(), views)
+        for _ in range(steps.submit):
+            self._jobs.submit(now_s)
+        for name in steps.end:
+            if name in pilots:
+                self._pilots.let_leave(pilots[name])
+            else:
+                self._end(name)
+        for pilot in pilots.values():
+            if self._pilots.is_leaving(pilot) and not taken[pilot]:
+                self.link.send(pilot, [encode(Leave(pilot, _NOT_NEEDED))])
+        return self._problem(pilots, problem, now_s)
+
+    def _pilot_of_jobs(self) -> dict[str, str]:
+        """Return the pilot of each job that has one."""
+        workers = {each.mark: each.worker for each in self.link.pilots}
+        named = {workers.get(pilot.partition("-")[0], ""): pilot for pilot in list(self._pilots.nodes)}
+        return {worker: pilot for worker, pilot in named.items() if self._jobs.has(worker)}
+
+    def _note_failures(self, now_s: float) -> None:
+        for why in self._jobs.failed():
+            self._fail(f"a job could not be submitted: {why}", now_s)
+
+    def _note_lives(self, pilots: dict[str, str], now_s: float) -> None:
+        """Note which jobs have begun, and which have ended: too early, that is a failure."""
+        jobs = {job.name: job.since_s for job in self._jobs.jobs}
+        for name, since_s in list(self._lives.items()):
+            if name not in jobs:
+                del self._lives[name]
+                if since_s is not None and now_s - since_s < _WHOLE_LIFE * self._settings.lives_s:
+                    self._fail(f"the worker of job {name} has ended early; see its log", now_s)
+        for name, submitted_s in jobs.items():
+            since_s = self._lives.setdefault(name, None)
+            if since_s is None and name in pilots:
+                self._lives[name] = now_s
+                self._failure = None
+                self._rules.worked()
+            elif since_s is None and now_s - submitted_s > self._settings.pending_max_s:
+                _log.warning("the worker of job %s has not come in %.0f s", name, self._settings.pending_max_s)
+                self._end(name)
+
+    def _fail(self, why: str, now_s: float) -> None:
+        delay_s = self._rules.failed(now_s)
+        _log.error("%s; the next one is submitted in %.0f s", why, delay_s)
+        self._failure = why
+
+    def _end(self, name: str) -> None:
+        self._lives.pop(name, None)
+        self._jobs.end(name)
+
+    def _problem(self, pilots: dict[str, str], problem: str | None, now_s: float) -> str | None:
+        if self._failure is not None:
+            return self._failure
+        if problem != NO_PILOT:
+            return problem
+        waiting = [job for job in self._jobs.jobs if job.name not in pilots]
+        if not waiting or now_s - min(job.since_s for job in waiting) < _PENDING_SAID_S:
+            return None
+        return f"{len(waiting)} jobs were submitted to {self._settings.system}, and no worker has come yet"
