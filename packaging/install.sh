@@ -72,8 +72,8 @@ install_files() {
     install -D -m 644 cdsed/completions/cdsed.bash "$bash_completion"
     install -D -m 644 cdsed/completions/_cdsed "$zsh_completion"
     install -D -m 644 cdsed/completions/cdsed.fish "$fish_completion"
-    for unit in cdsed cdsed@; do
-        sed "s|/usr/bin/cdsed|$PREFIX/bin/cdsed|" "systemd/$unit.service" > "$work/unit"
+    for unit in cdsed cdsed@ cdsed-scheduler cdsed-worker; do
+        sed "s|/usr/bin/cdsed|$PREFIX/bin/cdsed|; s|/usr/lib/cdsed/|$program/|" "systemd/$unit.service" > "$work/unit"
         install -D -m 644 "$work/unit" "$units/$unit.service"
     done
     install -D -m 644 systemd/cdsed.sysusers.conf "$DESTDIR$UNITS/sysusers.d/cdsed.conf"
@@ -84,7 +84,7 @@ install_files() {
 remove_all() {
     rm -rf "$DESTDIR$program" "$documents"
     rm -f "$DESTDIR$PREFIX/bin/cdsed" "$man_page" "$bash_completion" "$zsh_completion" "$fish_completion" \
-        "$units/cdsed.service" "$units/cdsed@.service" \
+        "$units/cdsed.service" "$units/cdsed@.service" "$units/cdsed-scheduler.service" "$units/cdsed-worker.service" \
         "$DESTDIR$UNITS/sysusers.d/cdsed.conf" "$DESTDIR$UNITS/tmpfiles.d/cdsed.conf"
     ! cmp -s etc/cdsed.yml "$settings" || rm -f "$settings"
     rmdir "$(dirname "$settings")" 2> /dev/null || true

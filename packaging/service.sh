@@ -3,7 +3,8 @@
 
 running_services() {
     [ -d /run/systemd/system ] || return 0
-    systemctl list-units --plain --no-legend --state=active,activating,reloading 'cdsed.service' 'cdsed@*.service' |
+    systemctl list-units --plain --no-legend --state=active,activating,reloading 'cdsed.service' 'cdsed@*.service' \
+        'cdsed-scheduler.service' 'cdsed-worker.service' |
         awk '{printf "%s ", $1}'
 }
 

@@ -7,6 +7,9 @@ from typing import Any
 
 from cdsed.errors import ExitCode, UsageError
 
+_NO_PAGES_OF_SCHEDULER = "DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES='[]'"
+_NO_PAGES_OF_WORKER = "DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'"
+
 
 def add_parser(subparsers: Any) -> None:
     """Add the command to the program's."""
@@ -19,13 +22,15 @@ def add_parser(subparsers: Any) -> None:
     init = actions.add_parser("init", help="make the certificate that scheduler, workers and daemon need for tls://")
     init.add_argument("directory", type=Path, metavar="DIR", help="new directory; engine.tls_dir of the settings")
     init.set_defaults(command=run_init)
-    check = actions.add_parser("check", help="ask each worker whether it sees settings, accounts and spools")
+    check = actions.add_parser(
+        "check", help="ask each worker whether it sees settings, accounts and spools; print the script of jobs"
+    )
     check.add_argument("--config", type=Path, metavar="FILE", help="settings file")
     check.set_defaults(command=run_check)
 
 
 def run_check(arguments: argparse.Namespace) -> int:
-    """Print a line for each worker, and what is wrong there.
+    """Print a line for each worker, and what is wrong there; or the script of the jobs that the daemon submits.
 
     Returns
     -------
@@ -39,6 +44,12 @@ def run_check(arguments: argparse.Namespace) -> int:
 
     config = settings_file(arguments.config, os.environ)
     settings = load_settings(config, os.environ)
+    if settings.engine.kind == "dask" and settings.engine.jobqueue is not None:
+        from cdsed.engine.dask_link import job_script
+
+        print(f"the daemon submits jobs as this one, {settings.engine.jobqueue.jobs_max} at most:\n")
+        print(job_script(settings.engine).rstrip())
+        return ExitCode.OK
     if settings.engine.kind == "local" or settings.engine.scheduler == "local":
         print("the daemon itself starts what has the connections: you have no other worker to check")
         return ExitCode.OK
@@ -96,7 +107,8 @@ def run_init(arguments: argparse.Namespace) -> int:
     certificate, key = (shlex.quote(str(directory / name)) for name in (CERTIFICATE_NAME, KEY_NAME))
     tls = f"--tls-ca-file {certificate} --tls-cert {certificate} --tls-key {key}"
     print(f"made {certificate} and {key}: keep them secret, for they let others run programs as you on every worker")
-    print(f"one scheduler:   dask scheduler --protocol tls --no-dashboard {tls}")
-    print(f"each worker:     dask worker tls://HOST:8786 --nthreads 1 --no-dashboard {tls}")
+    # Without these, Dask serves some pages to all who can reach the machine, also with --no-dashboard.
+    print(f"one scheduler:   {_NO_PAGES_OF_SCHEDULER} dask scheduler --protocol tls --no-dashboard {tls}")
+    print(f"each worker:     {_NO_PAGES_OF_WORKER} dask worker tls://HOST:8786 --nthreads 1 --no-dashboard {tls}")
     print(f"the settings:    engine: {{kind: dask, scheduler: 'tls://HOST:8786', tls_dir: {directory}}}")
     return ExitCode.OK

@@ -10,18 +10,20 @@ from cdsed.config.values import AbsolutePath, Seconds, Size
 
 #: No job may end before its pilot has left, however short it is.
 _LEAVE_BEFORE_MIN_S = 10
+_WALLTIME_MAX_S = 10**8
 _WALLTIME = re.compile(r"(?P<hours>\d{1,5}):(?P<minutes>[0-5]\d):(?P<seconds>[0-5]\d)")
 _NO_LINE = r"^[^\s'\"\\$;&|<>()`]+$"
 
 
-def _walltime_s(value: object) -> object:
+def parse_walltime_s(value: object) -> object:
+    """Return hours, minutes and seconds as seconds; ValueError if it is something else."""
     # YAML reads 24:00:00 without quotes as a number of base 60, which is the same time in seconds.
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
     match = _WALLTIME.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("should be a time such as 04:00:00")
-    return int(match["hours"]) * 3600 + int(match["minutes"]) * 60 + int(match["seconds"])
+    if match is not None:
+        return int(match["hours"]) * 3600 + int(match["minutes"]) * 60 + int(match["seconds"])
+    if isinstance(value, int) and not isinstance(value, bool) and value <= _WALLTIME_MAX_S:
+        return value
+    raise ValueError("should be a time such as 04:00:00")
 
 
 def _one_line(value: object) -> object:
@@ -31,7 +33,7 @@ def _one_line(value: object) -> object:
     return value
 
 
-Walltime = Annotated[int, BeforeValidator(_walltime_s), Field(ge=60, le=10**8)]
+Walltime = Annotated[int, BeforeValidator(parse_walltime_s), Field(ge=60)]
 Line = Annotated[str, BeforeValidator(_one_line)]
 # It becomes an argument in a script, where dask-jobqueue quotes nothing.
 Word = Annotated[str, Field(strict=True, pattern=_NO_LINE, max_length=200)]
@@ -46,7 +48,7 @@ class JobQueueSettings(Section):
     account: Word | None = Field(default=None, description="account or project that the jobs are charged to")
     jobs_max: int = Field(default=4, strict=True, ge=1, le=1000, description="number of jobs at most")
     cores: int = Field(default=2, strict=True, ge=1, le=1000, description="cores of each job")
-    memory: Size = Field(default=4 * 10**9, ge=10**8, description="memory of each job")
+    memory_bytes: Size = Field(default=4 * 10**9, ge=10**8, description="memory of each job")
     walltime: Walltime = Field(
         default=4 * 3600, description="time after which the batch system ends a job, in hours, minutes and seconds"
     )

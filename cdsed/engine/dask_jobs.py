@@ -153,7 +153,7 @@ def _options(settings: JobQueueSettings) -> dict[str, Any]:
     options: dict[str, Any] = {
         "cores": settings.cores,
         "processes": 1,
-        "memory": f"{settings.memory}B",
+        "memory": f"{settings.memory_bytes}B",
         "nanny": False,  # a job whose worker dies ends, and another one is submitted
         "interface": settings.interface,
         "scheduler_options": scheduler,

@@ -45,6 +45,7 @@ class JobKeeper:
         self._rules = JobRules(engine.holders_per_worker, queue.jobs_max, queue.idle_s)
         self._failure: str | None = None
         self._lives: dict[str, float | None] = {}  # since when the pilot of each job is there, by the job
+        self._leaving: set[str] = set()  # jobs
 
     def look(self, problem: str | None) -> str | None:
         """Follow the work: call it every second or so, in the thread of the seats.
@@ -69,7 +70,7 @@ class JobKeeper:
                 name,
                 runs=name in pilots,
                 taken=taken[pilots.get(name, "")],
-                leaving=self._pilots.is_leaving(pilots.get(name, "")),
+                leaving=name in self._leaving,
             )
             for name in self._lives
         ]
@@ -78,12 +79,13 @@ class JobKeeper:
             self._jobs.submit(now_s)
         for name in steps.end:
             if name in pilots:
+                self._leaving.add(name)
                 self._pilots.let_leave(pilots[name])
             else:
                 self._end(name)
-        for pilot in pilots.values():
-            if self._pilots.is_leaving(pilot) and not taken[pilot]:
-                self.link.send(pilot, [encode(Leave(pilot, _NOT_NEEDED))])
+        for name in self._leaving & pilots.keys():
+            if not taken[pilots[name]]:
+                self.link.send(pilots[name], [encode(Leave(pilots[name], _NOT_NEEDED))])
         return self._problem(pilots, problem, now_s)
 
     def _pilot_of_jobs(self) -> dict[str, str]:
@@ -102,8 +104,10 @@ class JobKeeper:
         for name, since_s in list(self._lives.items()):
             if name not in jobs:
                 del self._lives[name]
-                if since_s is not None and now_s - since_s < _WHOLE_LIFE * self._settings.lives_s:
+                early = since_s is not None and now_s - since_s < _WHOLE_LIFE * self._settings.lives_s
+                if early and name not in self._leaving:
                     self._fail(f"the worker of job {name} has ended early; see its log", now_s)
+                self._leaving.discard(name)
         for name, submitted_s in jobs.items():
             since_s = self._lives.setdefault(name, None)
             if since_s is None and name in pilots:

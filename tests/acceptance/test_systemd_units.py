@@ -16,20 +16,24 @@ from cdsed.errors import ExitCode
 UNITS = Path(__file__).parents[2] / "systemd"
 # As installed: a template is only verified as one of its instances.
 NAMES = {"cdsed.service": "cdsed.service", "cdsed@.service": "cdsed@lops.service"}
+OF_DASK = ("cdsed-scheduler.service", "cdsed-worker.service")
 
 
 def needs(tool: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(shutil.which(tool) is None, reason=f"{tool} is not on this machine")
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=[*NAMES, *OF_DASK])
 def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A unit as shipped, but with a program that exists on this machine."""
     program = tmp_path / "cdsed"
     program.touch(0o755)
-    text = (UNITS / request.param).read_text("utf-8").replace("/usr/bin/cdsed", str(program))
-    (tmp_path / NAMES[request.param]).write_text(text, encoding="utf-8")
-    return tmp_path / NAMES[request.param]
+    text = (UNITS / request.param).read_text("utf-8")
+    for installed in ("/usr/bin/cdsed", "/usr/lib/cdsed/bin/python3"):
+        text = text.replace(installed, str(program))
+    name = NAMES.get(request.param, request.param)
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    return tmp_path / name
 
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes users and gives directories to them")
@@ -72,7 +76,7 @@ def test_systemd_has_nothing_to_say_about_a_unit(unit):
 
 @needs("systemd-analyze")
 def test_a_wrong_unit_would_be_noticed(unit):
-    unit.write_text(unit.read_text("utf-8").replace("Type=notify", "Type=notify-relaod"), encoding="utf-8")
+    unit.write_text(unit.read_text("utf-8").replace("[Service]", "[Service]\nType=notify-relaod"), encoding="utf-8")
 
     assert run("systemd-analyze", "verify", "--man=no", unit).stderr
 
@@ -92,7 +96,7 @@ def test_sysusers_makes_the_user_that_the_units_run_as(root):
     assert made.returncode == 0, made.stderr
     passwd = (root / "etc" / "passwd").read_text("utf-8")
     assert any(line.startswith("cdsed:") and ":/var/lib/cdsed:" in line for line in passwd.split("\n"))
-    assert {read(name)["Service"]["User"] for name in NAMES} == {"cdsed"}
+    assert {read(name)["Service"]["User"] for name in (*NAMES, *OF_DASK)} == {"cdsed"}
 
 
 @as_root
@@ -165,3 +169,24 @@ def test_the_template_differs_from_the_unit_in_names_only():
         for line in directives("cdsed@.service")
     ]
     assert instance == directives("cdsed.service")
+
+
+@pytest.mark.parametrize("name", OF_DASK)
+def test_what_dask_runs_may_do_no_more_than_the_daemon(name):
+    def hardening(of: str) -> dict[str, str]:
+        kinds = ("Protect", "Private", "Restrict", "SystemCall", "Capability", "Ambient", "NoNew", "Lock", "MemoryDeny")
+        return {key: value for key, value in read(of)["Service"].items() if key.startswith(kinds)}
+
+    assert hardening(name) == hardening("cdsed.service")
+    assert read(name)["Service"]["LimitCORE"] == "0"
+
+
+@pytest.mark.parametrize("name", OF_DASK)
+def test_what_dask_runs_serves_no_pages_and_uses_the_certificate(name):
+    service, role = read(name)["Service"], name.partition("-")[2].removesuffix(".service")
+    words = shlex.split(service["ExecStart"])
+    assert service["Environment"] == f"DASK_DISTRIBUTED__{role.upper()}__HTTP__ROUTES=[]"
+    assert words[1:4] == ["-I", "-m", f"distributed.cli.dask_{role}"]
+    assert "--no-dashboard" in words
+    for option, file in (("ca-file", "cert"), ("cert", "cert"), ("key", "key")):
+        assert words[words.index(f"--tls-{option}") + 1] == f"/etc/cdsed/engine/{file}.pem"

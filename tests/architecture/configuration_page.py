@@ -13,6 +13,7 @@ from typing import Any, get_args, get_origin
 import yaml
 from pydantic.fields import FieldInfo
 
+from cdsed.config.job_queue import parse_walltime_s
 from cdsed.config.section import Section
 from cdsed.config.settings import Settings
 from cdsed.config.values import parse_size_bytes
@@ -78,6 +79,24 @@ EXAMPLES: dict[str, Any] = {
     "engine.kind": "dask",
     "engine.scheduler": "tcp://127.0.0.1:8786",
     "engine.tls_dir": "/etc/cdsed/engine",
+    "engine.jobqueue.system": "slurm",
+    "engine.jobqueue.queue": "transfer",
+    "engine.jobqueue.account": "remote-sensing",
+    "engine.jobqueue.jobs_max": 10,
+    "engine.jobqueue.cores": 4,
+    "engine.jobqueue.memory_bytes": "8GB",
+    "engine.jobqueue.walltime": "12:00:00",
+    "engine.jobqueue.leave_before_s": 600,
+    "engine.jobqueue.idle_s": 60,
+    "engine.jobqueue.pending_max_s": 43200,
+    "engine.jobqueue.directives": ["--qos=low"],
+    "engine.jobqueue.resource_spec": "select=1:ncpus=2:mem=4gb",
+    "engine.jobqueue.prologue": ["module load python/3.12"],
+    "engine.jobqueue.python": "/shared/cdsed/bin/python",
+    "engine.jobqueue.interface": "ib0",
+    "engine.jobqueue.scheduler_host": "head.example.org",
+    "engine.jobqueue.scheduler_port": 8786,
+    "engine.jobqueue.log_dir": "/shared/cdsed/jobs",
     "engine.grant_s": 60,
     "engine.renew_every_s": 5,
     "engine.lost_rest_s": 600,
@@ -226,6 +245,12 @@ _NEEDS_INSIDE: dict[str, dict[str, Any]] = {
     "webhook": {"url": "https://hooks.example.org/cdsed", "secret_file": "/etc/cdsed/webhook.secret"},
     "mail": {"to": ["lab@example.org"], "from_address": "cdsed@example.org"},
 }
+# What a section below another one needs besides the key that is shown.
+_NEEDS_BELOW: dict[str, dict[str, Any]] = {
+    "engine": {"tls_dir": "/etc/cdsed/engine"},
+    "jobqueue": {"system": "slurm", "log_dir": "/shared/cdsed/jobs"},
+}
+_NEEDS_ANOTHER: dict[str, dict[str, Any]] = {"resource_spec": {"system": "pbs"}}
 _INSTEAD = {"cron": "every_s", "webhook": "command", "mail": "command"}
 
 
@@ -235,6 +260,10 @@ def example(key: str) -> dict[str, Any]:
     value = EXAMPLES[key]
     if section == "groups.NAME":
         return {"groups": {"lab": {name: value}}}
+    if "[]" not in key and "." in section:
+        top, _, inner = section.partition(".")
+        given = {**_NEEDS_BELOW[inner], **_NEEDS_ANOTHER.get(name, {}), name: value}
+        return {top: {**_NEEDS_BELOW[top], inner: given}}
     if "[]" not in key:
         return {section: {name: value}} if section else {name: value}
     top, _, rest = key.partition("[].")
@@ -305,6 +334,8 @@ def _type(info: FieldInfo) -> str:
     bounds = "".join(f" {part}" for part in (low, high) if part)
     if any(getattr(each, "func", None) is parse_size_bytes for each in info.metadata):
         return "size"
+    if any(getattr(each, "func", None) is parse_walltime_s for each in info.metadata):
+        return "hours, minutes and seconds"
     if "WindowRule" in annotation or "LimitRule" in annotation:
         rules = "limits" if "LimitRule" in annotation else "windows"
         return f"mapping of names to lists of {rules}" if "dict" in annotation else f"list of {rules}"
@@ -349,6 +380,8 @@ def _default(key: str, info: FieldInfo) -> str:
     if "[]" in key:
         return f"Default: {_in_list(info.get_default(call_default_factory=True))}."
     for part in key.split("."):
+        if value is None:  # a section that is left out
+            return f"Default: {_in_list(info.get_default(call_default_factory=True))}."
         value = value[part]
     return f"Default: `{yaml.safe_dump(value, default_flow_style=True, width=200).split(chr(10))[0]}`."
 

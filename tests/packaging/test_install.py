@@ -76,7 +76,8 @@ def test_everything_a_user_looks_for_is_laid_down(installed):
 
     assert [each for each in wanted if not (share / each).is_file()] == []
     assert list(share.glob("zsh/*/_cdsed"))
-    for name in ("systemd/system/cdsed.service", "systemd/system/cdsed@.service", "sysusers.d/cdsed.conf"):
+    units = [f"systemd/system/{name}.service" for name in ("cdsed", "cdsed@", "cdsed-scheduler", "cdsed-worker")]
+    for name in (*units, "sysusers.d/cdsed.conf"):
         assert (installed / "usr/lib" / name).is_file()
     assert (installed / "etc/cdsed/cdsed.yml").read_bytes() == (ROOT / "etc/cdsed.yml").read_bytes()
 
