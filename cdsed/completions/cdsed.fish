@@ -347,7 +347,7 @@ complete -c cdsed -n '_shtab_cdsed_using engine' -s h -l help -d 'show this help
 complete -c cdsed -n '_shtab_cdsed_using engine; and test $_shtab_cdsed_npos -eq 0' -a init -d 'make the certificate that scheduler, workers and daemon need for tls://'
 complete -c cdsed -n '_shtab_cdsed_using engine init' -s h -l help -d 'show this help message and exit'
 complete -c cdsed -n '_shtab_cdsed_using engine init; and test $_shtab_cdsed_npos -eq 0' -ka "(__fish_complete_directories)" -d 'new directory; engine.tls_dir of the settings'
-complete -c cdsed -n '_shtab_cdsed_using engine; and test $_shtab_cdsed_npos -eq 0' -a check -d 'ask each worker whether it sees settings, accounts and spools'
+complete -c cdsed -n '_shtab_cdsed_using engine; and test $_shtab_cdsed_npos -eq 0' -a check -d 'ask each worker whether it sees settings, accounts and spools; print the script of jobs'
 complete -c cdsed -n '_shtab_cdsed_using engine check' -s h -l help -d 'show this help message and exit'
 complete -c cdsed -n '_shtab_cdsed_using engine check' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file'
 complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a demo -d 'Start a sandbox and a daemon, drop a listing, show its progress and its report, and compare every file with its source. Exits with 0 only if every result is as expected.'

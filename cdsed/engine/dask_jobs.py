@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from copy import deepcopy
 from itertools import pairwise
 from types import TracebackType
 from typing import Any, Self
@@ -142,7 +143,7 @@ def _in_one_line(said: str) -> str:
 def _forget_settings_of_users() -> None:
     """Let ``~/.config/dask/jobqueue.yaml`` and the environment change nothing: what is not set here has its default."""
     [defaults] = [each["jobqueue"] for each in dask.config.defaults if "jobqueue" in each]
-    dask.config.set({"jobqueue": defaults})
+    dask.config.set({"jobqueue": deepcopy(defaults)})
 
 
 def _options(settings: JobQueueSettings) -> dict[str, Any]:

@@ -428,6 +428,52 @@ def test_an_engine_that_could_not_keep_its_promises_is_refused(tmp_path, engine,
     assert said in problem
 
 
+_SLURM = "system: slurm, log_dir: /shared/jobs"
+
+
+@pytest.mark.parametrize(
+    ("jobqueue", "said"),
+    [
+        ("system: moab", "should be 'slurm', 'pbs', 'sge', 'htcondor' or 'local'"),
+        ("system: slurm", "log_dir: a batch system needs it"),
+        (f"{_SLURM}, walltime: soon", "should be a time such as 04:00:00"),
+        (f"{_SLURM}, walltime: '00:05:00'", "walltime: should be at least twice leave_before_s (180 s)"),
+        (f"{_SLURM}, queue: 'a; rm'", "queue: "),
+        (f'{_SLURM}, directives: ["-a\\n-b"]', "should be one line of text"),
+        (f"{_SLURM}, resource_spec: select=1", "resource_spec: slurm has none"),
+        (f"{_SLURM}, python: /a b/python", "should have no blanks, quotes or other signs of a shell"),
+        ("system: htcondor, log_dir: /shared/jobs, queue: all", "queue: htcondor has none"),
+        ("system: htcondor, log_dir: /shared/jobs, directives: [a]", "should be lines such as"),
+        ("system: local, prologue: [module load python]", "prologue: local has none"),
+        (f"{_SLURM}, jobs: 3", "jobs"),
+    ],
+)
+def test_jobs_that_a_batch_system_would_not_understand_are_refused(tmp_path, jobqueue, said):
+    problems = problems_of(tmp_path, f"engine: {{tls_dir: /shared/tls, jobqueue: {{{jobqueue}}}}}\n")
+    assert said in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("engine", "said"),
+    [
+        (f"jobqueue: {{{_SLURM}}}", "tls_dir: a jobqueue needs it"),
+        (f"tls_dir: /a b, jobqueue: {{{_SLURM}}}", "tls_dir: should have no blanks"),
+        (f"tls_dir: /tls, scheduler: 'tls://head:8786', jobqueue: {{{_SLURM}}}", "scheduler: leave it out"),
+    ],
+)
+def test_jobs_need_the_certificate_and_the_daemon_s_own_scheduler(tmp_path, engine, said):
+    [problem] = problems_of(tmp_path, f"engine: {{{engine}}}\n")
+    assert said in problem
+
+
+@pytest.mark.parametrize(("walltime", "seconds"), [("24:00:00", 86400), ("'04:30:00'", 16200), ("7200", 7200)])
+def test_a_walltime_means_the_same_with_quotes_and_without(tmp_path, walltime, seconds):
+    text = f"engine: {{tls_dir: /tls, jobqueue: {{{_SLURM}, walltime: {walltime}}}}}\n"
+    queue = load_settings(write(tmp_path, text), {}).engine.jobqueue
+    assert queue is not None
+    assert (queue.walltime, queue.lives_s) == (seconds, seconds - 180)
+
+
 def test_connections_stay_in_the_daemon_unless_you_ask(tmp_path):
     engine = load_settings(write(tmp_path, "engine: {scheduler: tcp://localhost:8786}\n"), {}).engine
     assert engine.kind == "local"

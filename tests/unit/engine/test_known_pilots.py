@@ -28,3 +28,12 @@ def test_a_user_is_told_when_no_pilot_runs_but_not_while_dask_starts():
     assert pilots.problem(162.0) is None
     pilots.forget_silent(223.0)
     assert pilots.problem(223.0) is not None
+
+
+def test_a_pilot_that_shall_leave_is_known_as_such_until_it_is_gone():
+    pilots = KnownPilots(60.0, 0.0)
+    pilots.hear(PilotHere("p", "node7", __version__), 1.0)
+    pilots.let_leave("p")
+    assert (pilots.is_leaving("p"), pilots.is_leaving("q")) == (True, False)
+    pilots.forget_silent(62.0)
+    assert (pilots.nodes, pilots.is_leaving("p")) == ({}, False)
