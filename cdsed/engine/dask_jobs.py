@@ -65,7 +65,7 @@ class DaskJobs:
     def __init__(self, settings: JobQueueSettings, security: Security) -> None:
         _forget_settings_of_users()
         self.cluster: Any = _CLUSTERS[settings.system](security=security, **_options(settings))
-        self._run = uuid.uuid4().hex[:8]
+        self._names = f"{_JOB_NAME}-{uuid.uuid4().hex[:8]}-"
         self._number = 0
         self._jobs: dict[str, SubmittedJob] = {}
 
@@ -90,6 +90,10 @@ class DaskJobs:
         """Tell whether a job of this name was submitted and has not ended; it is the name of its worker, too."""
         return name in self._jobs
 
+    def is_foreign(self, name: str) -> bool:
+        """Tell whether no job of this daemon has had this name."""
+        return not name.startswith(self._names)
+
     def script(self) -> str:
         """Return the script of a job."""
         return str(self.cluster.job_script())
@@ -97,7 +101,7 @@ class DaskJobs:
     def submit(self, now_s: float) -> None:
         """Submit a job; it does not wait for the batch system."""
         self._number += 1
-        name = f"{_JOB_NAME}-{self._run}-{self._number}"
+        name = f"{self._names}{self._number}"
         spec = self.cluster.new_spec
         job = spec["cls"](self.cluster.scheduler_address, name=name, **spec["options"])
         self._jobs[name] = SubmittedJob(name, job, self._in_loop(job.start), now_s)

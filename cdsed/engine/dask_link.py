@@ -106,10 +106,10 @@ class DaskLink:
                 if self.jobs is not None and self.jobs.has(pilot.worker):
                     self.jobs.end(pilot.worker)
         for address in workers.keys() - self._pilots.keys():
-            if self.jobs is not None and not self.jobs.has(workers[address]):
-                self.jobs.send_away(address)  # of a job that has ended, or of an earlier daemon's
-            else:
+            if self.jobs is None or self.jobs.has(workers[address]):
                 self._pilots[address] = self._started(address, workers[address])
+            elif self.jobs.is_foreign(workers[address]):
+                self.jobs.send_away(address)  # it waited in the queue when an earlier daemon was killed
 
     def _started(self, address: str, worker: str) -> PilotTask:
         order, mark = self._order, uuid.uuid4().hex[:16]
@@ -214,7 +214,7 @@ class _Inbox:
 
     async def _take(self) -> None:
         try:
-            with suppress(*_GONE):
+            with suppress(*_GONE, AttributeError):  # a client that is closed has no scheduler any more
                 while True:
                     self._taken.put(await self._messages.get(asynchronous=True))
         finally:

@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 _NOT_NEEDED = "its job is not needed any more"
 _PENDING_SAID_S = 60.0
-_WHOLE_LIFE = 0.5  # a job that has ended after a smaller part of its life has failed
+_WHOLE_LIFE = 0.25  # a job that has ended after a smaller part of its life has failed
 
 
 class JobKeeper:
@@ -91,8 +91,14 @@ class JobKeeper:
     def _pilot_of_jobs(self) -> dict[str, str]:
         """Return the pilot of each job that has one."""
         workers = {each.mark: each.worker for each in self.link.pilots}
-        named = {workers.get(pilot.partition("-")[0], ""): pilot for pilot in list(self._pilots.nodes)}
-        return {worker: pilot for worker, pilot in named.items() if self._jobs.has(worker)}
+        found = {}
+        for pilot in self._pilots.nodes:
+            worker = workers.get(pilot.partition("-")[0])
+            if worker is None:  # its task has ended
+                self._pilots.let_leave(pilot)
+            elif self._jobs.has(worker):
+                found[worker] = pilot
+        return found
 
     def _note_failures(self, now_s: float) -> None:
         for why in self._jobs.failed():

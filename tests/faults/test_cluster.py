@@ -1,6 +1,8 @@
 """A scheduler and workers of Dask, as `cdsed engine init` says: TLS, and no key of an account in any of them."""
 
 import contextlib
+import http.client
+import itertools
 import os
 import re
 import shlex
@@ -11,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 
@@ -50,10 +53,15 @@ class Cluster:
     pids: list[int] = field(default_factory=list)
 
 
-def _dask(words: str, log: Path) -> "subprocess.Popen[bytes]":
+def _dask(words: str, log: Path, *, pages: bool = False) -> "subprocess.Popen[bytes]":
     """Run a command of Dask as `cdsed engine init` prints it, at a free port of loopback."""
-    command = [sys.executable, "-m", *shlex.split(words)]
-    environ = os.environ | {"PYTHONPATH": str(_ROOT)}
+    given = shlex.split(words)
+    variables = dict(word.split("=", 1) for word in itertools.takewhile(lambda word: word != "dask", given))
+    command = [sys.executable, "-m", *given[len(variables) :]]
+    if pages:  # as those do it who leave out what is printed
+        command.remove("--no-dashboard")
+        variables = {}
+    environ = os.environ | {"PYTHONPATH": str(_ROOT)} | variables
     with log.open("ab") as out:
         return subprocess.Popen(command, env=environ, cwd=log.parent, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
 
@@ -61,6 +69,19 @@ def _dask(words: str, log: Path) -> "subprocess.Popen[bytes]":
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     """Give a scheduler, started by the printed command; tests that need its two workers start them."""
+    with _started(tmp_path) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster_with_pages(tmp_path: Path) -> Iterator[Cluster]:
+    """Give the same with the pages of Dask."""
+    with _started(tmp_path, pages=True) as cluster:
+        yield cluster
+
+
+@contextlib.contextmanager
+def _started(tmp_path: Path, *, pages: bool = False) -> Iterator[Cluster]:
     place = tmp_path / "cluster"
     place.mkdir()
     tls_dir = tmp_path / "tls"
@@ -71,11 +92,11 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
         text=True,
         check=True,
     ).stdout
-    scheduler, worker = (re.search(rf"dask {role} .*", said)[0] for role in ("scheduler", "worker"))  # type: ignore[index]
+    scheduler, worker = (re.search(rf"\S+ dask {role} .*", said)[0] for role in ("scheduler", "worker"))  # type: ignore[index]
     with contextlib.ExitStack() as stack:
 
         def run(words: str, log: Path) -> "subprocess.Popen[bytes]":
-            process = stack.enter_context(_dask(words, log))
+            process = stack.enter_context(_dask(f"{words} --dashboard-address 127.0.0.1:0", log, pages=pages))
             stack.callback(process.terminate)
             made.pids.append(process.pid)
             return process
@@ -149,6 +170,120 @@ def test_products_come_over_a_cluster_with_tls_that_never_has_a_key(tmp_path: Pa
         assert overbooked(sandbox) == []
         logs = [path.read_bytes() for path in (tmp_path / "cluster").glob("*.log")] + [daemon.log().encode()]
         assert not any(secret in log for log in logs)
+
+
+def _listens(pids: list[int]) -> list[int]:
+    """Return the ports of this machine at which processes listen."""
+    inodes = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for entry in Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(OSError):
+                    inodes.add(str(entry.readlink()).removeprefix("socket:[").removesuffix("]"))
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+    return sorted({int(row[1].partition(":")[2], 16) for row in rows if row[3] == "0A" and row[9] in inodes})
+
+
+def _page(port: int, path: str) -> str | None:
+    """Return a page; None if there is none, or no server for pages."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.read().decode(errors="replace") if answer.status == 200 else None
+    except (http.client.HTTPException, OSError):
+        return None
+    finally:
+        connection.close()
+
+
+_PAGES = (
+    *("/health", "/metrics", "/json/counts.json", "/json/identity.json", "/json/index.html", "/sitemap.json"),
+    *("/info/main/workers.html", "/info/main/exceptions.html", "/info/main/logs.html", "/individual-plots.json"),
+)
+
+
+def _all_pages(pids: list[int]) -> dict[str, str]:
+    """Return all pages that can be reached from the main ones, by their addresses."""
+    found: dict[str, str] = {}
+    for port in _listens(pids):
+        paths = [path for path in _PAGES if _page(port, "/health") is not None]
+        for path in paths:
+            content = _page(port, path)
+            if content is None or f"{port}{path}" in found:
+                continue
+            found[f"{port}{path}"] = content
+            links = re.findall(r'href="([^"#?:]+\.(?:html|json))"', content)
+            paths += [urljoin(path, link) for link in links if f"{port}{urljoin(path, link)}" not in found]
+    return found
+
+
+# What Dask tells a client, in a process of its own: the state of scheduler and workers, events, and the streams.
+_ASK_DASK = """
+import pickle, sys
+from distributed import Client, Security
+address, place, out = sys.argv[1:]
+cert, key = place + "/cert.pem", place + "/key.pem"
+security = Security(tls_ca_file=cert, tls_client_cert=cert, tls_client_key=key, require_encryption=True)
+with Client(address, security=security) as client:
+    client.dump_cluster_state(out + "/state", format="yaml")
+    told = [client.get_task_stream(), client.story(), client.processing(), client.call_stack(), client.get_events()]
+    told += [client.get_scheduler_logs(), client.get_worker_logs(), client.scheduler_info(), client.profile()]
+    runs = client.run_on_scheduler(lambda dask_scheduler: [ts.run_spec for ts in dask_scheduler.tasks.values()])
+    told += [pickle.dumps(runs), runs, [pickle.loads(pickle.dumps(each)) for each in runs]]
+    open(out + "/told", "w").write(repr(told))
+"""
+
+
+def test_no_secret_is_on_a_page_in_a_message_or_in_what_dask_tells(tmp_path: Path, cluster_with_pages: Cluster) -> None:
+    cluster = cluster_with_pages
+    names = realistic_safenames("S1_GRD", 2, seed=5)
+    engine = {**_ENGINE, "scheduler": cluster.address, "tls_dir": str(cluster.tls_dir)}
+    cluster.workers()
+    with SandboxProcess(make_accounts(1, seed=1)) as sandbox:
+        account = sandbox.accounts[0]
+        secrets = [account.secret_key, account.access_key, account.password]
+        lab = Installation(tmp_path / "lab", sandbox, engine=engine)
+        sandbox.add_products(*({"safename": name, "size_bytes": 20_000_000} for name in names))
+        sandbox.fault(kind="trickle", operation="get", bytes_per_s=500_000)
+        with DaemonProcess(lab) as daemon:
+            lab.drop("cluster.txt", names)
+            wait_until(
+                "it is at work", lambda: lab.query("SELECT 1 FROM piece WHERE done_bytes > 0"), 120, daemon=daemon
+            )
+            pages = _all_pages(_descendants(cluster.pids))
+            asked = subprocess.run(
+                [sys.executable, "-c", _ASK_DASK, cluster.address, str(cluster.tls_dir), str(tmp_path)],
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
+            assert asked.returncode == 0, asked.stderr
+        said = {
+            **pages,
+            "state": (tmp_path / "state.yaml").read_text(encoding="utf-8"),
+            "told": (tmp_path / "told").read_text(encoding="utf-8"),
+            "daemon": daemon.log(),
+            **{path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "cluster").glob("*.log")},
+        }
+    kinds = [page.partition("/")[2] for page in pages]
+    assert {"metrics", "json/counts.json", "info/main/workers.html", "info/main/logs.html"} <= set(kinds)
+    assert [kind for kind in kinds if kind.startswith("info/call-stacks/")]
+    assert [kind for kind in kinds if kind.startswith("info/task/")], "the pages name the pilots"
+    assert "cdsed-pilot-" in said["state"]
+    assert "cdsed-pilot-" in said["told"]
+    key = (cluster.tls_dir / "key.pem").read_text(encoding="ascii").splitlines()[1]
+    assert [(name, n) for name, text in said.items() for n, each in enumerate([*secrets, key]) if each in text] == []
+
+
+def test_the_printed_commands_serve_no_page(cluster: Cluster) -> None:
+    cluster.workers()
+    ports = wait_until("both workers listen", lambda: (found := _listens(_descendants(cluster.pids))) and found)
+    served = [(path, _page(port, path)) for port in ports for path in _PAGES]
+    # Only the list of pages is there, and has none but itself.
+    assert {(path, page) for path, page in served if page is not None} <= {
+        ("/sitemap.json", '{"paths": ["/sitemap.json"]}')
+    }
 
 
 def test_workers_say_what_they_see_before_the_daemon_uses_them(tmp_path: Path, cluster: Cluster) -> None:
