@@ -309,7 +309,7 @@ class Seats:
         if seat is None:
             return
         seat.dead = True
-        if seat.lease is not None:
+        if seat.lease is not None and status:
             _log.warning("holder %s on %s is dead (%d)", nonce, seat.node, status)
         seat.closed.set()
         seat.answers.put(None)
