@@ -21,7 +21,7 @@ from distributed import Client, LocalCluster
 
 
 def slow(path):
-    for _ in range(60):
+    for _ in range(200):
         with open(path, "a") as file:
             file.write(f"{os.getpid()} {time.time()}\n")
         time.sleep(0.2)
@@ -35,14 +35,11 @@ with LocalCluster(n_workers=0, dashboard_address=None) as cluster, Client(cluste
         command += ["--no-dashboard", "--dashboard-address", "127.0.0.1:0", *options]
         return subprocess.Popen(command, stderr=subprocess.DEVNULL)
 
-    first = worker("--lifetime", "8s")
+    first = worker("--name", "first", "--lifetime", "20s")
     client.wait_for_workers(1)
-    task = client.submit(slow, str(path), pure=False, retries=0)
-    while not path.exists():
-        time.sleep(0.1)
+    task = client.submit(slow, str(path), workers=["first"], allow_other_workers=True, pure=False, retries=0)
     second = worker()
     task.result()
-    time.sleep(3)
     for each in (first, second):
         each.terminate()
         each.wait()

@@ -9,7 +9,7 @@ import logging
 import sys
 import uuid
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from copy import deepcopy
 from itertools import pairwise
@@ -30,7 +30,7 @@ from cdsed.frozen import frozen
 _log = logging.getLogger(__name__)
 
 _JOB_NAME = "cdsed"
-_CLOSE_WITHIN_S = 10.0
+_CLOSE_WITHIN_S = 5.0
 _FAILED_WITHIN = (OSError, RuntimeError, ValueError)
 _CLUSTERS = {
     "slurm": SLURMCluster,
@@ -80,10 +80,7 @@ class DaskJobs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        ends = [self.end(name) for name in list(self._jobs)]
-        for end in ends:
-            with suppress(*_FAILED_WITHIN, TimeoutError):
-                end.result(_CLOSE_WITHIN_S)
+        wait([self.end(name) for name in list(self._jobs)], _CLOSE_WITHIN_S)
         self.cluster.close()
 
     def has(self, name: str) -> bool:
