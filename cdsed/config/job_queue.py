@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from cdsed.config.section import Section
 from cdsed.config.values import AbsolutePath, Seconds, Size
@@ -33,7 +33,10 @@ def _one_line(value: object) -> object:
     return value
 
 
-Walltime = Annotated[int, BeforeValidator(parse_walltime_s), Field(ge=60)]
+_WALLTIME_SCHEMA = {
+    "anyOf": [{"type": "string", "pattern": r"^\d{1,5}:[0-5]\d:[0-5]\d$"}, {"type": "integer", "minimum": 60}]
+}
+Walltime = Annotated[int, BeforeValidator(parse_walltime_s), Field(ge=60), WithJsonSchema(_WALLTIME_SCHEMA)]
 Line = Annotated[str, BeforeValidator(_one_line)]
 # It becomes an argument in a script, where dask-jobqueue quotes nothing.
 Word = Annotated[str, Field(strict=True, pattern=_NO_LINE, max_length=200)]
