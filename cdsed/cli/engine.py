@@ -45,7 +45,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     config = settings_file(arguments.config, os.environ)
     settings = load_settings(config, os.environ)
     if settings.engine.kind == "dask" and settings.engine.jobqueue is not None:
-        from cdsed.engine.dask_link import job_script
+        from cdsed.engine.dask_client import job_script
 
         print(f"the daemon submits jobs as this one, {settings.engine.jobqueue.jobs_max} at most:\n")
         print(job_script(settings.engine).rstrip())
@@ -53,7 +53,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     if settings.engine.kind == "local" or settings.engine.scheduler == "local":
         print("the daemon itself starts what has the connections: you have no other worker to check")
         return ExitCode.OK
-    from cdsed.engine.dask_link import on_every_worker
+    from cdsed.engine.dask_client import on_every_worker
     from cdsed.engine.visibility import SEEN_WITHIN_S, marked
     from cdsed.engine.worker_check import WorkerLook, look, versions
 

@@ -34,7 +34,7 @@ $XDG_CONFIG_HOME/cdsed/cdsed.yml, /etc/cdsed/cdsed.yml.
 _GROUPS = {
     "begin here": ("config", "add", "run", "status", "doctor"),
     "control": ("pause", "drain", "priority", "cancel", "retry", "refetch"),
-    "find out": ("explain", "missing", "export", "check", "web", "metrics"),
+    "find out": ("explain", "missing", "export", "check", "verify", "web", "metrics"),
     "catalogue and names": ("query", "queries", "resolve", "metadata", "match", "convert", "parse"),
     "maintain": ("keys", "hooks", "state", "engine"),
     "try it": ("demo", "sandbox"),

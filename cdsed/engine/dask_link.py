@@ -1,25 +1,23 @@
-"""The carrier over Dask; beside it only `cdsed.engine.dask_jobs` imports distributed.
+"""The carrier over Dask.
 
 One long task on each worker is a pilot. Messages go up by one Queue and down by a Queue for each pilot, as text. Keys
 of accounts are in neither, nor in the arguments of a task. A second run of a task by Dask makes another pilot, whose
 holders have no grant.
 """
 
-import asyncio
 import logging
 import queue
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import CancelledError
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import dask
-from distributed import Client, LocalCluster, Queue, Security, get_client
+from distributed import Queue, get_client, secede
 
-from cdsed.config.engine_settings import CERTIFICATE_NAME, KEY_NAME, LOCAL_CLUSTER, EngineSettings
+from cdsed.config.engine_settings import EngineSettings
+from cdsed.engine.dask_client import ANSWER_WITHIN_S, GONE, connected, jobs_of
 from cdsed.engine.pilot import Pilot, PilotOrder
 from cdsed.errors import MachineError
 from cdsed.frozen import frozen
@@ -28,12 +26,6 @@ if TYPE_CHECKING:
     from cdsed.engine.dask_jobs import DaskJobs
 
 _log = logging.getLogger(__name__)
-
-# What Dask raises when its scheduler is gone, or its client is closed.
-_GONE = (OSError, RuntimeError, ValueError, AttributeError, CancelledError, asyncio.CancelledError)
-_CONNECT_WITHIN_S = 30
-#: So much longer than a message may take: a carrier that does not answer is gone.
-_ANSWER_WITHIN_S = 30
 
 
 @frozen
@@ -73,10 +65,10 @@ class DaskLink:
         with ExitStack() as stack:
             try:
                 if settings.jobqueue is not None:
-                    self.jobs = stack.enter_context(_jobs(settings))
-                self._client = stack.enter_context(_client(settings, workers, scratch, self.jobs, stack))
+                    self.jobs = stack.enter_context(jobs_of(settings))
+                self._client = stack.enter_context(connected(settings, workers, scratch, self.jobs, stack))
                 up = Queue(f"cdsed-up-{self._head}", client=self._client)
-            except (*_GONE, ImportError) as error:
+            except (*GONE, ImportError) as error:
                 why = f"the scheduler of Dask at {settings.scheduler} cannot be used: {error}"
                 raise MachineError(why, code="Engine") from error
             self._inbox = _Inbox(up)
@@ -93,7 +85,7 @@ class DaskLink:
             # Not `scheduler_info()`: now and then it returns what its periodic call asked for, which has no workers.
             seen = self._client.sync(self._client.scheduler.identity, n_workers=-1)
             self._tend({address: str(worker["name"]) for address, worker in seen["workers"].items()})
-        except _GONE as error:
+        except GONE as error:
             why = f"the scheduler of Dask is gone: {type(error).__name__} {error}"
             raise MachineError(why, code="Engine") from error
 
@@ -139,7 +131,7 @@ class DaskLink:
 
     def close(self) -> None:
         """As `Link`."""
-        with suppress(*_GONE, AssertionError):  # its scheduler may be gone
+        with suppress(*GONE, AssertionError):  # its scheduler may be gone
             self._open.close()
 
 
@@ -183,8 +175,8 @@ class _Outbox:
     async def _put(self) -> None:
         try:
             while lines := self._next():
-                await self._messages.put(lines, timeout=_ANSWER_WITHIN_S, asynchronous=True)
-        except _GONE as error:
+                await self._messages.put(lines, timeout=ANSWER_WITHIN_S, asynchronous=True)
+        except GONE as error:
             self._failure = f"{type(error).__name__} {error}"
 
     def _next(self) -> list[str]:
@@ -214,7 +206,7 @@ class _Inbox:
 
     async def _take(self) -> None:
         try:
-            with suppress(*_GONE, AttributeError):  # a client that is closed has no scheduler any more
+            with suppress(*GONE, AttributeError):  # a client that is closed has no scheduler any more
                 while True:
                     self._taken.put(await self._messages.get(asynchronous=True))
         finally:
@@ -222,7 +214,7 @@ class _Inbox:
 
 
 def run_pilot(head: str, mark: str, order: tuple[str, int, float, float, float | None]) -> str:
-    """Be a pilot for as long as its head wants one: the only task that cdsed gives to Dask.
+    """Be a pilot for as long as its head wants one: the only task of cdsed that ends late.
 
     Its name begins with `mark`; if Dask runs the task a second time, it has another end.
 
@@ -231,100 +223,9 @@ def run_pilot(head: str, mark: str, order: tuple[str, int, float, float, float |
     str
         Why it ended.
     """
+    secede()  # other calls, such as those of `DaskCalls`, need the thread of this task
     name = f"{mark}-{uuid.uuid4().hex[:8]}"
     return Pilot(DaskPilotLink(head, name), PilotOrder(*order), name).run()
-
-
-def on_every_worker(settings: EngineSettings, call: Callable[..., object], *arguments: object) -> dict[str, object]:
-    """Call a function on every worker of a scheduler; return what came of it, an error too, by address.
-
-    Raises
-    ------
-    MachineError
-        The scheduler does not answer.
-    """
-    try:
-        with Client(settings.scheduler, security=_security(settings), timeout=_CONNECT_WITHIN_S) as client:
-            came: dict[str, object] = client.run(call, *arguments, on_error="return")
-            return came
-    except _GONE as error:
-        raise MachineError(f"Dask at {settings.scheduler} does not answer: {error}", code="Engine") from error
-
-
-def job_script(settings: EngineSettings) -> str:
-    """Return the script of the jobs that the daemon submits.
-
-    Raises
-    ------
-    MachineError
-        The scheduler cannot listen as the settings say.
-    """
-    try:
-        with _jobs(settings) as jobs:
-            return jobs.script()
-    except _GONE as error:
-        raise MachineError(f"the scheduler for the jobs: {error}", code="Engine") from error
-
-
-def _jobs(settings: EngineSettings) -> "DaskJobs":
-    from cdsed.engine.dask_jobs import DaskJobs
-
-    assert settings.jobqueue is not None, "the caller has looked"
-    assert settings.tls_dir is not None, "a jobqueue needs it"
-    _configure()
-    return DaskJobs(settings.jobqueue, _certified(settings.tls_dir))
-
-
-def _configure() -> None:
-    logging.getLogger("distributed").setLevel(logging.WARNING)
-    dask.config.set(
-        {
-            "distributed.comm.timeouts.connect": f"{_CONNECT_WITHIN_S}s",
-            "distributed.scheduler.http.routes": [],  # no pages of Dask
-            "distributed.worker.http.routes": [],
-        }
-    )
-
-
-def _client(settings: EngineSettings, workers: int, scratch: Path, jobs: "DaskJobs | None", stack: ExitStack) -> Client:
-    """Connect to a scheduler, or start one: with TLS and keys of its own, as other users may reach its port, too."""
-    _configure()
-    if jobs is not None:
-        return Client(jobs.cluster, set_as_default=False)
-    if settings.scheduler != LOCAL_CLUSTER:
-        return Client(settings.scheduler, security=_security(settings), timeout=_CONNECT_WITHIN_S, set_as_default=False)
-    cluster = stack.enter_context(
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            protocol="tls://",
-            security=Security.temporary(),
-            memory_limit=None,
-            scheduler_kwargs={"dashboard": False},
-            dashboard_address="127.0.0.1:0",
-            worker_dashboard_address="127.0.0.1:0",
-            local_directory=str(scratch),
-            silence_logs=logging.WARNING,
-        )
-    )
-    return Client(cluster, set_as_default=False)
-
-
-def _security(settings: EngineSettings) -> Security | None:
-    """Return the certificate of the installation; None: the scheduler is on this machine, without TLS."""
-    return None if settings.tls_dir is None else _certified(settings.tls_dir)
-
-
-def _certified(directory: Path) -> Security:
-    certificate, key = str(directory / CERTIFICATE_NAME), str(directory / KEY_NAME)
-    roles = {
-        f"tls_{role}_{what}": path
-        for role in ("client", "scheduler", "worker")
-        for what, path in (("cert", certificate), ("key", key))
-    }
-    return Security(tls_ca_file=certificate, require_encryption=True, **roles)
 
 
 def _down_name(pilot: str) -> str:

@@ -36,6 +36,7 @@ _MAY_IMPORT = {
     "credentials": _BASE | _VALUES | {"store", "catalogue", "transfer", "process"},
     "work": _BASE | _VALUES | _ADAPTERS | {"process", "credentials"},
     "engine": _BASE | _VALUES | {"store", "transfer", "process", "credentials", "work"},
+    "verification": _BASE | _VALUES | {"store", "local", "inbox", "process", "engine"},
     "schedule": _BASE | _VALUES | _ADAPTERS,
     "view": _BASE | {"model", "store", "process"},
     "web": _BASE | _VALUES | {"store", "catalogue", "process", "view"},
@@ -51,7 +52,7 @@ _MAY_IMPORT = {
     | _VALUES
     | _ADAPTERS
     | {"process", "credentials", "work", "engine", "schedule", "roles", "daemon", "view", "web", "compat", "holdings"}
-    | {"doctor"},
+    | {"doctor", "verification"},
     "__main__": {"cli"},
     "": {"api", "_version"},
 }
@@ -70,9 +71,14 @@ _OWNERS = {
     "ijson": {"cdsed.inbox"},
     "apscheduler": {"cdsed.schedule"},
     "tenacity": {"cdsed.transfer", "cdsed.catalogue"},
-    "pydantic": {"cdsed.config", "cdsed.engine.orders", "cdsed.engine.wire"},
-    "dask": {"cdsed.engine.dask_link", "cdsed.engine.dask_jobs"},
-    "distributed": {"cdsed.engine.dask_link", "cdsed.engine.dask_jobs"},
+    "pydantic": {"cdsed.config", "cdsed.engine.orders", "cdsed.engine.wire", "cdsed.verification.batch_wire"},
+    "dask": {"cdsed.engine.dask_client", "cdsed.engine.dask_jobs"},
+    "distributed": {
+        "cdsed.engine.dask_calls",
+        "cdsed.engine.dask_client",
+        "cdsed.engine.dask_jobs",
+        "cdsed.engine.dask_link",
+    },
     "dask_jobqueue": {"cdsed.engine.dask_jobs"},
     "pydantic_core": {"cdsed.config", "cdsed.catalogue.json_body"},
     "yaml": {"cdsed.config"},

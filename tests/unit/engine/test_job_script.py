@@ -29,7 +29,7 @@ def _shown(system: str) -> dict[str, object]:
 
 def _script(place: Path, content: dict[str, object]) -> str:
     """Return the script for settings, with directories and the interface of this machine."""
-    from cdsed.engine.dask_link import job_script
+    from cdsed.engine.dask_client import job_script
 
     make_certificate(place / "tls")
     text = yaml.safe_dump(content).replace("/shared/cdsed/tls", str(place / "tls"))

@@ -1,0 +1,118 @@
+"""Connections to the scheduler of Dask, or to one of our own with its workers."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dask
+from distributed import Client, LocalCluster, Security
+
+from cdsed.config.engine_settings import CERTIFICATE_NAME, KEY_NAME, LOCAL_CLUSTER, EngineSettings
+from cdsed.errors import MachineError
+
+if TYPE_CHECKING:
+    from cdsed.engine.dask_jobs import DaskJobs
+
+#: What Dask raises when its scheduler is gone, or its client is closed.
+GONE = (OSError, RuntimeError, ValueError, AttributeError, CancelledError, asyncio.CancelledError)
+#: So much longer than a message may take: a carrier that does not answer is gone.
+ANSWER_WITHIN_S = 30
+_CONNECT_WITHIN_S = 30
+
+
+def on_every_worker(settings: EngineSettings, call: Callable[..., object], *arguments: object) -> dict[str, object]:
+    """Call a function on every worker of a scheduler; return what came of it, an error too, by address.
+
+    Raises
+    ------
+    MachineError
+        The scheduler does not answer.
+    """
+    try:
+        with Client(settings.scheduler, security=_security(settings), timeout=_CONNECT_WITHIN_S) as client:
+            came: dict[str, object] = client.run(call, *arguments, on_error="return")
+            return came
+    except GONE as error:
+        raise MachineError(f"Dask at {settings.scheduler} does not answer: {error}", code="Engine") from error
+
+
+def job_script(settings: EngineSettings) -> str:
+    """Return the script of the jobs that the daemon submits.
+
+    Raises
+    ------
+    MachineError
+        The scheduler cannot listen as the settings say.
+    """
+    try:
+        with jobs_of(settings) as jobs:
+            return jobs.script()
+    except GONE as error:
+        raise MachineError(f"the scheduler for the jobs: {error}", code="Engine") from error
+
+
+def jobs_of(settings: EngineSettings) -> "DaskJobs":
+    from cdsed.engine.dask_jobs import DaskJobs
+
+    assert settings.jobqueue is not None, "the caller has looked"
+    assert settings.tls_dir is not None, "a jobqueue needs it"
+    _configure()
+    return DaskJobs(settings.jobqueue, _certified(settings.tls_dir))
+
+
+def _configure() -> None:
+    logging.getLogger("distributed").setLevel(logging.WARNING)
+    dask.config.set(
+        {
+            "distributed.comm.timeouts.connect": f"{_CONNECT_WITHIN_S}s",
+            "distributed.scheduler.http.routes": [],  # no pages of Dask
+            "distributed.worker.http.routes": [],
+        }
+    )
+
+
+def connected(
+    settings: EngineSettings, workers: int, scratch: Path, jobs: "DaskJobs | None", stack: ExitStack
+) -> Client:
+    """Connect to a scheduler, or start one: with TLS and keys of its own, as other users may reach its port, too."""
+    _configure()
+    if jobs is not None:
+        return Client(jobs.cluster, set_as_default=False)
+    if settings.scheduler != LOCAL_CLUSTER:
+        return Client(settings.scheduler, security=_security(settings), timeout=_CONNECT_WITHIN_S, set_as_default=False)
+    cluster = stack.enter_context(
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            protocol="tls://",
+            security=Security.temporary(),
+            memory_limit=None,
+            scheduler_kwargs={"dashboard": False},
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
+            local_directory=str(scratch),
+            silence_logs=logging.WARNING,
+        )
+    )
+    return Client(cluster, set_as_default=False)
+
+
+def _security(settings: EngineSettings) -> Security | None:
+    """Return the certificate of the installation; None: the scheduler is on this machine, without TLS."""
+    return None if settings.tls_dir is None else _certified(settings.tls_dir)
+
+
+def _certified(directory: Path) -> Security:
+    certificate, key = str(directory / CERTIFICATE_NAME), str(directory / KEY_NAME)
+    roles = {
+        f"tls_{role}_{what}": path
+        for role in ("client", "scheduler", "worker")
+        for what, path in (("cert", certificate), ("key", key))
+    }
+    return Security(tls_ca_file=certificate, require_encryption=True, **roles)

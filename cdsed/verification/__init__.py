@@ -1,0 +1,1 @@
+"""Verifying the products of a whole archive again, here or on workers: batches of them, progress on disk, a report."""

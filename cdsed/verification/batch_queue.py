@@ -1,0 +1,144 @@
+"""Which products are verified together, and what follows when a batch does not come to its end: rules without I/O.
+
+A batch is some seconds of work, so that what it costs to hand it out does not matter. A worker that dies may have died
+of a product. So what it had is tried again alone on a worker. A batch over which that one dies, too, is halved, until
+one product is left, which is given up. All others are verified.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+
+from cdsed.verification.batch_wire import BatchAnswer, Finding, FoundProblem, Subject
+
+_WANTED_S = 5.0
+_PRODUCTS_MAX = 1000
+# A first guess of what verification takes; measured batches correct it.
+_GUESSED_S, _GUESSED_BYTES_PER_S, _GUESSED_SIZE_BYTES = 0.01, 200e6, 100e6
+_SMOOTHING = 0.3
+_CORRECTION_MIN, _CORRECTION_MAX = 0.01, 1000.0
+#: After so many of its own failures a product is given up.
+_TRIES_MAX = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Products that are verified together.
+
+    Attributes
+    ----------
+    alone
+        Whether its worker shall have nothing else meanwhile.
+    tries
+        How often its products could not be verified, for reasons that may be their own.
+    guess_s
+        How long it was expected to take, before any correction.
+    """
+
+    number: int
+    products: tuple[Subject, ...]
+    guess_s: float
+    alone: bool = False
+    tries: int = 0
+
+
+class BatchQueue:
+    """The batches that are still to be verified; products are read only when they are needed."""
+
+    def __init__(self, products: Iterator[Subject]) -> None:
+        self._products = products
+        self._numbers = count(1)
+        self._again: deque[Batch] = deque()
+        self._correction = 1.0
+        self._read = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether every product was handed out, and none came back."""
+        return self._read and not self._again
+
+    def next(self, *, idle: bool) -> Batch | None:
+        """Return a batch for a worker; `idle`: that has nothing else to do. None: there is none for it now."""
+        for _ in range(len(self._again)):
+            batch = self._again.popleft()
+            if idle or not batch.alone:
+                return batch
+            self._again.append(batch)
+        return self._cut()
+
+    def expected_s(self, batch: Batch) -> float:
+        """Return how long a batch will take."""
+        return batch.guess_s * self._correction
+
+    def measured(self, batch: Batch, seconds: float) -> None:
+        """Take how long a batch took."""
+        correction = self._correction + _SMOOTHING * (seconds / batch.guess_s - self._correction)
+        self._correction = min(max(correction, _CORRECTION_MIN), _CORRECTION_MAX)
+
+    def put_back(self, batch: Batch) -> None:
+        """Take back a batch that was not begun, or that its worker refused."""
+        self._again.append(replace(batch, number=next(self._numbers)))
+
+    def suspect(self, batch: Batch) -> None:
+        """Take back a batch whose worker is gone, and had others, too."""
+        self.put_back(replace(batch, alone=True))
+
+    def failed(self, batch: Batch, why: str, node: str) -> BatchAnswer | None:
+        """Take back a batch at which its worker has failed; return an answer if its one product is given up."""
+        if len(batch.products) > 1:
+            half = len(batch.products) // 2
+            for products in (batch.products[:half], batch.products[half:]):
+                self._put(products, alone=True, tries=0)
+            return None
+        return self._tried(batch.products, batch.tries + 1, why, node)
+
+    def late(self, batch: Batch, why: str, node: str) -> BatchAnswer | None:
+        """Take back a batch of which nothing is heard; return an answer if it is given up."""
+        return self._tried(batch.products, batch.tries + 1, why, node)
+
+    def unread(self, batch: Batch, answer: BatchAnswer) -> tuple[tuple[Subject, ...], BatchAnswer]:
+        """Take back what could not be read; return the products that are judged, and the answer about these."""
+        unread = {each.position for each in answer.problems if each.finding is Finding.UNREADABLE}
+        if not unread or batch.tries + 1 >= _TRIES_MAX:
+            return batch.products, answer
+        again = tuple(each for each in batch.products if each.position in unread)
+        self._put(again, alone=False, tries=batch.tries + 1)
+        judged = tuple(each for each in batch.products if each.position not in unread)
+        kept = tuple(each for each in answer.problems if each.position not in unread)
+        return judged, replace(answer, problems=kept)
+
+    def _tried(self, products: tuple[Subject, ...], tries: int, why: str, node: str) -> BatchAnswer | None:
+        if tries < _TRIES_MAX:
+            self._put(products, alone=True, tries=tries)
+            return None
+        problems = (
+            FoundProblem(each.position, each.safename, each.path, Finding.UNREADABLE, (why,), node) for each in products
+        )
+        return BatchAnswer(node, problems=tuple(problems))
+
+    def _put(self, products: tuple[Subject, ...], *, alone: bool, tries: int) -> None:
+        self._again.append(Batch(next(self._numbers), products, sum(map(_guess_s, products)), alone, tries))
+
+    def _cut(self) -> Batch | None:
+        """Read as many products as some seconds of work are."""
+        products: list[Subject] = []
+        guess_s = 0.0
+        for each in self._products:
+            products.append(each)
+            guess_s += _guess_s(each)
+            if guess_s * self._correction >= _WANTED_S or len(products) >= _PRODUCTS_MAX:
+                break
+        else:
+            self._read = True
+        return Batch(next(self._numbers), tuple(products), guess_s) if products else None
+
+
+def _guess_s(subject: Subject) -> float:
+    size_bytes = _GUESSED_SIZE_BYTES if subject.size_bytes is None else subject.size_bytes
+    return _GUESSED_S + size_bytes / _GUESSED_BYTES_PER_S
+
+
+def stamps(products: Sequence[Subject]) -> tuple[tuple[int, int], ...]:
+    """Return position and stamp of each product, as the progress file has them."""
+    return tuple((each.position, each.stamp) for each in products)

@@ -1,0 +1,80 @@
+"""Which products a run verifies: those that the state has on disk, read page by page."""
+
+import zlib
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cdsed.config.settings import Settings
+from cdsed.local.marker import look
+from cdsed.process.lock import is_running
+from cdsed.store import disks, on_disk
+from cdsed.store.database import Database, Row, open_read_only
+from cdsed.verification.batch_wire import RootMark, Subject
+
+_PAGE_ROWS = 5000
+
+
+class SelectionWalk:
+    """Reads the products of a run, from the first to the last, as often as need be.
+
+    The state is opened for each page: a run takes hours, and the daemon may start or stop meanwhile.
+
+    Parameters
+    ----------
+    chosen
+        The numbers of the products; None: all that are on disk.
+    """
+
+    def __init__(self, settings: Settings, chosen: Collection[int] | None) -> None:
+        self._state_dir = settings.state_dir
+        self._chosen = None if chosen is None else frozenset(chosen)
+
+    def subjects(self, wanted: Callable[[Subject], bool] = lambda _: True) -> Iterator[Subject]:
+        """Yield the products, by number."""
+        after = -1
+        while rows := self._page(after):
+            after = rows[-1]["position"]
+            for row in rows:
+                if self._chosen is None or row["position"] in self._chosen:
+                    subject = _subject(row)
+                    if wanted(subject):
+                        yield subject
+
+    def _page(self, after: int) -> list[Row]:
+        with opened(self._state_dir) as db:
+            return [] if db is None else list(on_disk.page(db, after, _PAGE_ROWS))
+
+
+@contextmanager
+def opened(state_dir: Path) -> Iterator[Database | None]:
+    """Open a state for reading; None if it does not exist."""
+    db = open_read_only(state_dir, daemon_runs=is_running(state_dir))
+    try:
+        yield db
+    finally:
+        if db is not None:
+            db.close()
+
+
+def root_marks(db: Database, settings: Settings) -> list[RootMark]:
+    """Return the directories of products, with the markers by which each is recognised, the innermost first."""
+    marks = {place: _marker(db, place) for place in {*disks.places(db), *settings.spools}}
+    marks |= {each.root: "" for each in settings.archives if each.root not in marks}
+    return [RootMark(str(root), marks[root]) for root in sorted(marks, key=lambda root: -len(root.parts))]
+
+
+def _marker(db: Database, place: Path) -> str:
+    """Return the marker of a directory; '' without one that this user can read."""
+    try:
+        seen = look(place)
+    except OSError:
+        return ""
+    known = disks.get(db, place)
+    return known.marker if known else seen.marker if seen else ""
+
+
+def _subject(row: Row) -> Subject:
+    text = f"{row['path']}\0{row['partial']}\0{row['changed_at']}"
+    stamp = zlib.crc32(text.encode(errors="surrogateescape")) or 1
+    return Subject(row["position"], row["safename"], row["path"], bool(row["partial"]), row["size_bytes"], stamp)
