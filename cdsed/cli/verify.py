@@ -30,6 +30,7 @@ _DRAW_EVERY_S, _WRITE_EVERY_S = 0.5, 30.0
 _SHOWN = 20
 #: A cluster whose workers start, or rest after a failure, is waited for so long; this process is not.
 _PATIENCE_S = 150.0
+_INTERRUPTED = 130  # as a shell reports SIGINT
 
 
 def add_parser(subparsers: Any) -> None:
@@ -121,10 +122,10 @@ def _verify(
 
     left = None if arguments.restart else _left(progress)
     before = StampsByPosition() if left is None else progress.verified()
-    total, size_bytes, changed = 0, 0, 0
+    total, changed = 0, 0
     current = StampsByPosition()
     for each in walk.subjects():
-        total, size_bytes = total + 1, size_bytes + (each.size_bytes or 0)
+        total += 1
         known = before.get(each.position)
         changed += known not in (0, each.stamp)
         if known == each.stamp:
@@ -141,7 +142,7 @@ def _verify(
     if progress.tally.products == total:
         return []
     to_do = walk.subjects(lambda each: current.get(each.position) != each.stamp)
-    with _calls(arguments, settings) as calls, progress, _drawn(progress, total, size_bytes) as draw:
+    with _calls(arguments, settings) as calls, progress, _drawn(progress, total) as draw:
         patience_s = _PATIENCE_S if arguments.engine else 0.0
         work = ArchiveRun(calls, roots, to_do, progress, patience_s, say)
         for _ in work.work():
@@ -172,10 +173,16 @@ def _calls(arguments: argparse.Namespace, settings: "Settings") -> "Iterator[Cal
         if arguments.engine:
             from cdsed.engine.dask_calls import DaskCalls
 
+            # It would complain when this process ends at once.
+            os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
             cores = len(os.sched_getaffinity(0))
-            yield stack.enter_context(
-                DaskCalls(settings.engine, cores, settings.state_dir / _FOLDER / "dask", judge_batch)
-            )
+            scratch = settings.state_dir / _FOLDER / "dask"
+            try:
+                yield stack.enter_context(DaskCalls(settings.engine, cores, scratch, judge_batch))
+            except KeyboardInterrupt:
+                # Dask would wait for what its workers do. What was verified is on the disk, and workers that it has
+                # started end with this process.
+                os._exit(_INTERRUPTED)
             return
         stop = threading.Event()
 
@@ -190,7 +197,7 @@ def _calls(arguments: argparse.Namespace, settings: "Settings") -> "Iterator[Cal
 
 
 @contextmanager
-def _drawn(progress: "ProgressFile", total: int, size_bytes: int) -> "Iterator[Callable[[], None]]":
+def _drawn(progress: "ProgressFile", total: int) -> "Iterator[Callable[[], None]]":
     """Yield a function that shows the progress on stderr: in place on a terminal, else a line now and then."""
     from cdsed.view.marks import bar
     from cdsed.view.terminal import Live
@@ -215,7 +222,7 @@ def _drawn(progress: "ProgressFile", total: int, size_bytes: int) -> "Iterator[C
         words = [
             f"{number(tally.products)} of {number(total)} products",
             f"{number(tally.found.total())} not right",
-            f"{size(tally.size_bytes)} of {size(size_bytes)}",
+            size(tally.size_bytes),
             rate(speed),
             f"ETA {span(to_go / pace) if pace else '-'}",
         ]

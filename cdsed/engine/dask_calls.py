@@ -11,7 +11,7 @@ from distributed import KilledWorker
 
 from cdsed.config.engine_settings import EngineSettings
 from cdsed.engine.calls import EndedCall, TextCall
-from cdsed.engine.dask_client import ANSWER_WITHIN_S, GONE, connected
+from cdsed.engine.dask_client import ANSWER_WITHIN_S, GONE, connected, workers_of
 from cdsed.errors import MachineError
 
 
@@ -47,13 +47,9 @@ class DaskCalls:
     def workers(self) -> Mapping[str, int]:
         """As `Calls`."""
         try:
-            # Not `scheduler_info()`: see `cdsed.engine.dask_link.DaskLink.tend`.
-            known = self._client.sync(self._client.scheduler.identity, n_workers=-1)["workers"]
+            return {address: int(each["nthreads"]) for address, each in workers_of(self._client).items()}
         except GONE as error:
             raise self._gone() from error
-        if self._client.status != "running":
-            raise self._gone()
-        return {address: int(each["nthreads"]) for address, each in known.items()}
 
     def begin(self, number: int, worker: str, text: str) -> None:
         """As `Calls`."""

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dask
 from distributed import Client, LocalCluster, Security
@@ -22,6 +22,17 @@ GONE = (OSError, RuntimeError, ValueError, AttributeError, CancelledError, async
 #: So much longer than a message may take: a carrier that does not answer is gone.
 ANSWER_WITHIN_S = 30
 _CONNECT_WITHIN_S = 30
+
+
+def workers_of(client: Client) -> Mapping[str, Any]:
+    """Return what the scheduler knows of each worker, by address.
+
+    `Client.scheduler_info` returns none now and then: Dask refreshes its result in another thread, without the workers.
+    """
+    if client.scheduler is None:
+        raise OSError("it is not connected")
+    known: Mapping[str, Any] = client.sync(client.scheduler.identity, n_workers=-1)["workers"]
+    return known
 
 
 def on_every_worker(settings: EngineSettings, call: Callable[..., object], *arguments: object) -> dict[str, object]:
@@ -56,6 +67,7 @@ def job_script(settings: EngineSettings) -> str:
 
 
 def jobs_of(settings: EngineSettings) -> "DaskJobs":
+    """Return the jobs of the settings, which must have a jobqueue; in ``with``, all of them end."""
     from cdsed.engine.dask_jobs import DaskJobs
 
     assert settings.jobqueue is not None, "the caller has looked"

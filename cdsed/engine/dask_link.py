@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from distributed import Queue, get_client, secede
 
 from cdsed.config.engine_settings import EngineSettings
-from cdsed.engine.dask_client import ANSWER_WITHIN_S, GONE, connected, jobs_of
+from cdsed.engine.dask_client import ANSWER_WITHIN_S, GONE, connected, jobs_of, workers_of
 from cdsed.engine.pilot import Pilot, PilotOrder
 from cdsed.errors import MachineError
 from cdsed.frozen import frozen
@@ -82,9 +82,7 @@ class DaskLink:
     def tend(self) -> None:
         """As `Link`."""
         try:
-            # Not `scheduler_info()`: now and then it returns what its periodic call asked for, which has no workers.
-            seen = self._client.sync(self._client.scheduler.identity, n_workers=-1)
-            self._tend({address: str(worker["name"]) for address, worker in seen["workers"].items()})
+            self._tend({address: str(each["name"]) for address, each in workers_of(self._client).items()})
         except GONE as error:
             why = f"the scheduler of Dask is gone: {type(error).__name__} {error}"
             raise MachineError(why, code="Engine") from error

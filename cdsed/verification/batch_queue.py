@@ -17,7 +17,7 @@ _PRODUCTS_MAX = 1000
 # A first guess of what verification takes; measured batches correct it.
 _GUESSED_S, _GUESSED_BYTES_PER_S, _GUESSED_SIZE_BYTES = 0.01, 200e6, 100e6
 _SMOOTHING = 0.3
-_CORRECTION_MIN, _CORRECTION_MAX = 0.01, 1000.0
+_CORRECTION_MIN, _CORRECTION_MAX = 0.001, 1000.0
 #: After so many of its own failures a product is given up.
 _TRIES_MAX = 2
 
@@ -51,6 +51,7 @@ class BatchQueue:
         self._numbers = count(1)
         self._again: deque[Batch] = deque()
         self._correction = 1.0
+        self._measured = 0
         self._read = False
 
     @property
@@ -73,7 +74,9 @@ class BatchQueue:
 
     def measured(self, batch: Batch, seconds: float) -> None:
         """Take how long a batch took."""
-        correction = self._correction + _SMOOTHING * (seconds / batch.guess_s - self._correction)
+        self._measured += 1
+        weight = max(_SMOOTHING, 1 / self._measured)
+        correction = self._correction + weight * (seconds / batch.guess_s - self._correction)
         self._correction = min(max(correction, _CORRECTION_MIN), _CORRECTION_MAX)
 
     def put_back(self, batch: Batch) -> None:
