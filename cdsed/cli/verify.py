@@ -119,6 +119,7 @@ def _verify(
     """Verify what is left; return what was said of workers."""
     from cdsed.verification.archive_run import ArchiveRun
     from cdsed.verification.progress_file import StampsByPosition
+    from cdsed.view.wording import number, plural
 
     left = None if arguments.restart else _left(progress)
     before = StampsByPosition() if left is None else progress.verified()
@@ -136,9 +137,10 @@ def _verify(
         progress.begin()
     else:
         progress.keep(lambda position, stamp: current.get(position) == stamp)
-        say(f"an interrupted run has verified {progress.tally.products} of {total} products: it continues")
+        so_far = f"{number(progress.tally.products)} of {number(total)} products"
+        say(f"an interrupted run has verified {so_far}: it continues")
         if changed:
-            say(f"{changed} products have changed since, and are verified again")
+            say(f"changed since, and verified again: {plural(changed, 'product')}")
     if progress.tally.products == total:
         return []
     to_do = walk.subjects(lambda each: current.get(each.position) != each.stamp)
@@ -239,7 +241,7 @@ def _drawn(progress: "ProgressFile", total: int) -> "Iterator[Callable[[], None]
 def _print(arguments: argparse.Namespace, progress: "ProgressFile", report: Path) -> None:
     import shutil
 
-    from cdsed.verification.batch_wire import Finding
+    from cdsed.verification.batch_wire import VerdictKind
     from cdsed.view.terminal import printable
     from cdsed.view.wording import number, plural, rate, size, span
 
@@ -255,7 +257,7 @@ def _print(arguments: argparse.Namespace, progress: "ProgressFile", report: Path
             print(printable(f"    {text}"))
     if tally.found.total() > _SHOWN:
         print(f"and {number(tally.found.total() - _SHOWN)} more: see the report")
-    counts = [f"{number(tally.found[each])} {each}" for each in Finding if tally.found[each]]
+    counts = [f"{number(tally.found[each])} {each}" for each in VerdictKind if tally.found[each]]
     speed = rate(tally.size_bytes / tally.ran_s) if tally.ran_s else "-"
     print(
         f"{plural(tally.products, 'product')}, {size(tally.size_bytes)}, in {span(tally.ran_s)} ({speed}): "

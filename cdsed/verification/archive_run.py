@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from cdsed._version import __version__
 from cdsed.engine.calls import Calls, EndedCall
 from cdsed.errors import MachineError
-from cdsed.verification.batch_queue import Batch, BatchQueue
-from cdsed.verification.batch_wire import BatchAnswer, BatchOrder, Finding, RootMark, Subject, as_text, read_as
+from cdsed.verification.batch_queue import BatchQueue, ProductBatch
+from cdsed.verification.batch_wire import BatchAnswer, BatchOrder, RootMark, Subject, VerdictKind, as_text, read_as
 from cdsed.verification.judging import unseen
 from cdsed.verification.progress_file import ProgressFile
 
@@ -25,7 +25,7 @@ class _Waited:
     """A batch on a worker; None: only whether the worker answers."""
 
     worker: str
-    batch: Batch | None
+    batch: ProductBatch | None
     begun_s: float
 
 
@@ -115,7 +115,7 @@ class ArchiveRun:
         elif now_s - self._useful_s >= self._patience_s:
             raise MachineError(self._why_none(), code="Engine")
 
-    def _next(self, address: str, threads: int) -> Batch | None:
+    def _next(self, address: str, threads: int) -> ProductBatch | None:
         mine = [each.batch for each in self._waited.values() if each.worker == address]
         if len(mine) > threads or any(batch is not None and batch.alone for batch in mine):
             return None  # one more than it runs at once is at hand
@@ -128,7 +128,7 @@ class ArchiveRun:
             self._waited[self._greetings] = _Waited(address, None, time.monotonic())
             self._calls.begin(self._greetings, address, as_text(BatchOrder(__version__, (), ())))
 
-    def _order(self, address: str, batch: Batch) -> None:
+    def _order(self, address: str, batch: ProductBatch) -> None:
         roots: dict[RootMark, None] = {}
         for subject in batch.products:
             if root := next((each for each in self._roots if _is_below(subject.path, each.root)), None):
@@ -150,7 +150,7 @@ class ArchiveRun:
         else:
             self._note(batch, self._queue.failed(batch, f"cdsed has failed: {ended.raised}", state.node))
 
-    def _answered(self, address: str, state: _WorkerState, batch: Batch | None, answer: BatchAnswer) -> None:
+    def _answered(self, address: str, state: _WorkerState, batch: ProductBatch | None, answer: BatchAnswer) -> None:
         state.node, state.greeted = answer.node, True
         why = answer.refused or self._not_seen_there(answer)
         if why:
@@ -165,7 +165,7 @@ class ArchiveRun:
 
     def _not_seen_there(self, answer: BatchAnswer) -> str:
         """Return why a worker cannot be believed: it does not see what is here."""
-        absent = [each.path for each in answer.problems if each.finding is Finding.ABSENT]
+        absent = [each.path for each in answer.problems if each.finding is VerdictKind.ABSENT]
         for path in absent:
             if os.path.lexists(path):
                 return f"does not see {path}, which is there: is its file system mounted?"
@@ -196,7 +196,7 @@ class ArchiveRun:
         if batches:
             self._notify(f"a worker on {state.node} ({address}) is gone; what it had is verified elsewhere")
 
-    def _lost_batch(self, batch: Batch, state: _WorkerState, *, alone: bool) -> None:
+    def _lost_batch(self, batch: ProductBatch, state: _WorkerState, *, alone: bool) -> None:
         """Take back a batch whose worker has died, perhaps of it; `alone`: it had no other one."""
         if alone:
             why = "a worker died each time it verified this product"
@@ -223,7 +223,7 @@ class ArchiveRun:
             if each.batch is not None:
                 self._note(each.batch, self._queue.late(each.batch, f"a worker {why}", state.node))
 
-    def _note(self, batch: Batch, answer: BatchAnswer | None) -> None:
+    def _note(self, batch: ProductBatch, answer: BatchAnswer | None) -> None:
         if answer is not None and batch.products:
             ran_s = self._ran_s + time.monotonic() - self._begun_s
             self._progress.append(batch.products, answer, ran_s)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
-from cdsed.verification.batch_wire import BatchAnswer, Finding, FoundProblem, Subject
+from cdsed.verification.batch_wire import BatchAnswer, FoundProblem, Subject, VerdictKind
 
 _WANTED_S = 5.0
 _PRODUCTS_MAX = 1000
@@ -23,7 +23,7 @@ _TRIES_MAX = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class ProductBatch:
     """Products that are verified together.
 
     Attributes
@@ -49,7 +49,7 @@ class BatchQueue:
     def __init__(self, products: Iterator[Subject]) -> None:
         self._products = products
         self._numbers = count(1)
-        self._again: deque[Batch] = deque()
+        self._again: deque[ProductBatch] = deque()
         self._correction = 1.0
         self._measured = 0
         self._read = False
@@ -59,7 +59,7 @@ class BatchQueue:
         """Whether every product was handed out, and none came back."""
         return self._read and not self._again
 
-    def next(self, *, idle: bool) -> Batch | None:
+    def next(self, *, idle: bool) -> ProductBatch | None:
         """Return a batch for a worker; `idle`: that has nothing else to do. None: there is none for it now."""
         for _ in range(len(self._again)):
             batch = self._again.popleft()
@@ -68,26 +68,26 @@ class BatchQueue:
             self._again.append(batch)
         return self._cut()
 
-    def expected_s(self, batch: Batch) -> float:
+    def expected_s(self, batch: ProductBatch) -> float:
         """Return how long a batch will take."""
         return batch.guess_s * self._correction
 
-    def measured(self, batch: Batch, seconds: float) -> None:
+    def measured(self, batch: ProductBatch, seconds: float) -> None:
         """Take how long a batch took."""
         self._measured += 1
         weight = max(_SMOOTHING, 1 / self._measured)
         correction = self._correction + weight * (seconds / batch.guess_s - self._correction)
         self._correction = min(max(correction, _CORRECTION_MIN), _CORRECTION_MAX)
 
-    def put_back(self, batch: Batch) -> None:
+    def put_back(self, batch: ProductBatch) -> None:
         """Take back a batch that was not begun, or that its worker refused."""
         self._again.append(replace(batch, number=next(self._numbers)))
 
-    def suspect(self, batch: Batch) -> None:
+    def suspect(self, batch: ProductBatch) -> None:
         """Take back a batch whose worker is gone, and had others, too."""
         self.put_back(replace(batch, alone=True))
 
-    def failed(self, batch: Batch, why: str, node: str) -> BatchAnswer | None:
+    def failed(self, batch: ProductBatch, why: str, node: str) -> BatchAnswer | None:
         """Take back a batch at which its worker has failed; return an answer if its one product is given up."""
         if len(batch.products) > 1:
             half = len(batch.products) // 2
@@ -96,13 +96,13 @@ class BatchQueue:
             return None
         return self._tried(batch.products, batch.tries + 1, why, node)
 
-    def late(self, batch: Batch, why: str, node: str) -> BatchAnswer | None:
+    def late(self, batch: ProductBatch, why: str, node: str) -> BatchAnswer | None:
         """Take back a batch of which nothing is heard; return an answer if it is given up."""
         return self._tried(batch.products, batch.tries + 1, why, node)
 
-    def unread(self, batch: Batch, answer: BatchAnswer) -> tuple[tuple[Subject, ...], BatchAnswer]:
+    def unread(self, batch: ProductBatch, answer: BatchAnswer) -> tuple[tuple[Subject, ...], BatchAnswer]:
         """Take back what could not be read; return the products that are judged, and the answer about these."""
-        unread = {each.position for each in answer.problems if each.finding is Finding.UNREADABLE}
+        unread = {each.position for each in answer.problems if each.finding is VerdictKind.UNREADABLE}
         if not unread or batch.tries + 1 >= _TRIES_MAX:
             return batch.products, answer
         again = tuple(each for each in batch.products if each.position in unread)
@@ -116,14 +116,15 @@ class BatchQueue:
             self._put(products, alone=True, tries=tries)
             return None
         problems = (
-            FoundProblem(each.position, each.safename, each.path, Finding.UNREADABLE, (why,), node) for each in products
+            FoundProblem(each.position, each.safename, each.path, VerdictKind.UNREADABLE, (why,), node)
+            for each in products
         )
         return BatchAnswer(node, problems=tuple(problems))
 
     def _put(self, products: tuple[Subject, ...], *, alone: bool, tries: int) -> None:
-        self._again.append(Batch(next(self._numbers), products, sum(map(_guess_s, products)), alone, tries))
+        self._again.append(ProductBatch(next(self._numbers), products, sum(map(_guess_s, products)), alone, tries))
 
-    def _cut(self) -> Batch | None:
+    def _cut(self) -> ProductBatch | None:
         """Read as many products as some seconds of work are."""
         products: list[Subject] = []
         guess_s = 0.0
@@ -134,7 +135,7 @@ class BatchQueue:
                 break
         else:
             self._read = True
-        return Batch(next(self._numbers), tuple(products), guess_s) if products else None
+        return ProductBatch(next(self._numbers), tuple(products), guess_s) if products else None
 
 
 def _guess_s(subject: Subject) -> float:

@@ -13,7 +13,7 @@ from cdsed.errors import MachineError
 _T = TypeVar("_T")
 
 
-class Finding(StrEnum):
+class VerdictKind(StrEnum):
     """What a product is, if not right."""
 
     WRONG = "wrong"
@@ -69,7 +69,7 @@ class FoundProblem(Strict):
     position: int
     safename: str
     path: str
-    finding: Finding
+    finding: VerdictKind
     problems: tuple[str, ...]
     node: str
 

@@ -13,10 +13,10 @@ from cdsed.local.marker import look
 from cdsed.verification.batch_wire import (
     BatchAnswer,
     BatchOrder,
-    Finding,
     FoundProblem,
     RootMark,
     Subject,
+    VerdictKind,
     as_text,
     read_as,
 )
@@ -71,7 +71,7 @@ def unseen(roots: Sequence[RootMark]) -> str:
     return ""
 
 
-def _judged(subject: Subject, pulse: Pulse) -> tuple[Finding | None, tuple[str, ...], int]:
+def _judged(subject: Subject, pulse: Pulse) -> tuple[VerdictKind | None, tuple[str, ...], int]:
     """Return what is wrong with a product, why, and its size in bytes."""
     path = Path(subject.path)
     try:
@@ -79,14 +79,14 @@ def _judged(subject: Subject, pulse: Pulse) -> tuple[Finding | None, tuple[str, 
         size_bytes = _size_bytes(subject.path)
     except OSError as error:
         if isinstance(error, FileNotFoundError | NotADirectoryError) and not os.path.lexists(path):
-            return Finding.ABSENT, ("it is not there",), 0
-        return Finding.UNREADABLE, (f"{error.filename or path}: {error.strerror or error}",), 0
+            return VerdictKind.ABSENT, ("it is not there",), 0
+        return VerdictKind.UNREADABLE, (f"{error.filename or path}: {error.strerror or error}",), 0
     if check.as_taken if subject.partial else check.good:
         return None, (), size_bytes
     texts = [each[:_CHARACTERS_MAX] for each in check.problems[:_PROBLEMS_MAX]]
     if len(check.problems) > _PROBLEMS_MAX:
         texts.append(f"and {len(check.problems) - _PROBLEMS_MAX} more")
-    return Finding.WRONG, tuple(texts) or ("it is complete, and not the part that was fetched",), size_bytes
+    return VerdictKind.WRONG, tuple(texts) or ("it is complete, and not the part that was fetched",), size_bytes
 
 
 def _size_bytes(path: str) -> int:

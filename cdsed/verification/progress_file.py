@@ -15,7 +15,7 @@ from typing import Self
 from cdsed.dir_handle import whole_file, write_all
 from cdsed.errors import MachineError
 from cdsed.verification.batch_queue import stamps
-from cdsed.verification.batch_wire import BatchAnswer, BatchRecord, Finding, RunHead, Subject, as_text, read_as
+from cdsed.verification.batch_wire import BatchAnswer, BatchRecord, RunHead, Subject, VerdictKind, as_text, read_as
 
 SCHEMA = 1
 
@@ -37,7 +37,7 @@ class RunTally:
     parts: int = 0
     size_bytes: int = 0
     ran_s: float = 0.0
-    found: Counter[Finding] = field(default_factory=Counter)
+    found: Counter[VerdictKind] = field(default_factory=Counter)
     nodes: dict[str, NodeTally] = field(default_factory=dict)
 
     def add(self, record: BatchRecord) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cdsed.clock import iso
 from cdsed.inbox.report_writer import JsonWriter, atomic_text
-from cdsed.verification.batch_wire import Finding
+from cdsed.verification.batch_wire import VerdictKind
 from cdsed.verification.progress_file import ProgressFile
 
 SCHEMA = 1
@@ -29,7 +29,7 @@ def write_report(path: Path, progress: ProgressFile, sentences: list[str], ended
         "products": tally.products,
         "right": tally.right,
         "parts": tally.parts,
-        **{finding.value: tally.found[finding] for finding in Finding},
+        **{finding.value: tally.found[finding] for finding in VerdictKind},
         "size_bytes": tally.size_bytes,
         "bytes_per_s": round(tally.size_bytes / tally.ran_s) if tally.ran_s else 0,
         "nodes": [

@@ -165,6 +165,8 @@ def test_products_come_over_a_cluster_with_tls_that_never_has_a_key(tmp_path: Pa
             assert [pid for pid in found if not _is_holder(pid) and _memory_has(pid, secret)] == []
             sandbox.clear_faults()
             wait_until("the report", lambda: lab.report("cluster.txt"), 120, daemon=daemon)
+            verified = lab.command("verify", "--engine", timeout_s=150)  # beside the pilots, on the same workers
+            assert (verified.returncode, "all are right" in verified.stdout) == (0, True), verified
         assert lab.endings("cluster.txt") == [("done", 0)] * len(names)
         assert lab.differences(names) == []
         assert overbooked(sandbox) == []

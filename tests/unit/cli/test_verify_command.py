@@ -116,7 +116,7 @@ def test_products_that_have_changed_since_are_verified_again(cli_lab: CliLab) ->
     products.add(db, SYSTEM_CLOCK, ProductRequest(new.name, "default", 0, None), path=str(new))
     db.close()
     done = lab.verify()
-    assert "1 products have changed since, and are verified again" in done.stderr
+    assert "changed since, and verified again: 1 product" in done.stderr
     assert lab.report()["products"] == 401
 
 

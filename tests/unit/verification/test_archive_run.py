@@ -16,11 +16,11 @@ from cdsed.verification.batch_queue import BatchQueue
 from cdsed.verification.batch_wire import (
     BatchAnswer,
     BatchOrder,
-    Finding,
     FoundProblem,
     RootMark,
     RunHead,
     Subject,
+    VerdictKind,
     as_text,
     read_as,
 )
@@ -88,9 +88,9 @@ class _Farm:
         for each in order.products:
             if self.unreadable.get(each.position, 0) > 0:
                 self.unreadable[each.position] -= 1
-                problems.append((each, Finding.UNREADABLE))
+                problems.append((each, VerdictKind.UNREADABLE))
             elif each.position in self.absent:
-                problems.append((each, Finding.ABSENT))
+                problems.append((each, VerdictKind.ABSENT))
         found = tuple(FoundProblem(e.position, e.safename, e.path, finding, ("x",), worker) for e, finding in problems)
         return BatchAnswer(worker, size_bytes=len(order.products), seconds=0.2, problems=found)
 
@@ -120,7 +120,7 @@ class _Ran:
         return sorted(position for record in self.progress.records() for position, _ in record.done)
 
     @property
-    def found(self) -> dict[int, Finding]:
+    def found(self) -> dict[int, VerdictKind]:
         return {each.position: each.finding for record in self.progress.records() for each in record.answer.problems}
 
 
@@ -138,7 +138,7 @@ def test_a_product_at_which_workers_die_is_given_up_and_no_other(tmp_path: Path,
     farm.deadly = deadly
     ran = _Ran(tmp_path, farm, _subjects(500))
     assert ran.judged == list(range(1, 501))
-    assert ran.found == dict.fromkeys(deadly, Finding.UNREADABLE)
+    assert ran.found == dict.fromkeys(deadly, VerdictKind.UNREADABLE)
 
 
 def test_a_product_over_which_cdsed_fails_is_given_up_and_no_other(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_whatever_dies_and_is_lost_every_product_is_judged_once(
 def test_what_cannot_be_read_once_is_read_again_before_it_counts(tmp_path: Path) -> None:
     farm = _Farm(2)
     farm.unreadable = {3: 1, 4: 2}
-    assert _Ran(tmp_path, farm, _subjects(100)).found == {4: Finding.UNREADABLE}
+    assert _Ran(tmp_path, farm, _subjects(100)).found == {4: VerdictKind.UNREADABLE}
 
 
 @pytest.mark.parametrize("kind", ["refusing", "old"])
@@ -198,7 +198,7 @@ def test_absent_for_a_worker_is_absent_only_if_it_is_absent_here_too(tmp_path: P
     subjects = [Subject(n, name, str(tmp_path / name), False, 1, 1) for n, name in enumerate(names, start=1)]
     farm = _Farm(1)
     farm.absent = {2}
-    assert _Ran(tmp_path, farm, subjects).found == {2: Finding.ABSENT}
+    assert _Ran(tmp_path, farm, subjects).found == {2: VerdictKind.ABSENT}
     farm.absent = {1, 2}
     with pytest.raises(MachineError, match=f"w0 does not see {tmp_path / 'here'}, which is there"):
         _Ran(tmp_path, farm, subjects)

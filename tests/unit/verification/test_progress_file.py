@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cdsed.verification.batch_wire import BatchAnswer, Finding, FoundProblem, RunHead, Subject
+from cdsed.verification.batch_wire import BatchAnswer, FoundProblem, RunHead, Subject, VerdictKind
 from cdsed.verification.progress_file import SCHEMA, ProgressFile
 
 _HEAD = RunHead(SCHEMA, "0.1.0", ("week.txt",), 5.0)
@@ -15,7 +15,7 @@ def _subjects(*positions: int) -> tuple[Subject, ...]:
 def _written(path: Path) -> ProgressFile:
     progress = ProgressFile(path, _HEAD)
     progress.begin()
-    bad = FoundProblem(2, "P2", "/P2", Finding.WRONG, ("a is absent",), "n1")
+    bad = FoundProblem(2, "P2", "/P2", VerdictKind.WRONG, ("a is absent",), "n1")
     with progress:
         progress.append(_subjects(1, 2), BatchAnswer("n1", size_bytes=20, seconds=1.0, problems=(bad,)), 2.0)
         progress.append(_subjects(3, 9), BatchAnswer("n2", parts=1, size_bytes=5, seconds=0.5), 3.0)
