@@ -193,14 +193,15 @@ class _Inbox:
         messages.client.loop.add_callback(self._take)
 
     def receive(self, timeout_s: float) -> Sequence[str]:
-        """Return the next lines; none after the time-out."""
-        try:
-            taken = self._taken.get(timeout=timeout_s)
-        except queue.Empty:
-            return ()
-        if taken is None:
-            raise MachineError("the connection to the scheduler of Dask is lost", code="Engine")
-        return taken
+        """Return all lines that came, or the next ones; none after the time-out."""
+        lines: list[str] = []
+        with suppress(queue.Empty):
+            while (taken := self._taken.get(timeout=0 if lines else timeout_s)) is not None:
+                lines += taken
+            self._taken.put(None)  # for the next call
+            if not lines:
+                raise MachineError("the connection to the scheduler of Dask is lost", code="Engine")
+        return lines
 
     async def _take(self) -> None:
         try:

@@ -88,8 +88,7 @@ class Seats:
                     self._link.tend()
                 self._forget_silent(now_s)
                 self.machines.look(self._seats.values(), now_s)
-            for line in self._link.receive(_TEND_EVERY_S / 2):
-                self.hear(line)
+            self.hear(*self._link.receive(_TEND_EVERY_S / 2))
 
     def news(self) -> HeadNews:
         """Return what is known of the machines."""
@@ -190,12 +189,18 @@ class Seats:
             seat.dead |= not closed  # nothing is given to it any more
         return closed
 
-    def hear(self, line: str) -> None:
-        """Take a message of a pilot or holder."""
-        try:
-            self._take(decode(line))
-        except MachineError as error:
-            _log.warning("%s", error)
+    def hear(self, *lines: str) -> None:
+        """Take messages of pilots and holders: a head that fell behind answers only the newest request of a holder."""
+        messages = []
+        for line in lines:
+            try:
+                messages.append(decode(line))
+            except MachineError as error:
+                _log.warning("%s", error)
+        newest = {each.nonce: each.seq for each in messages if isinstance(each, Want | Renew)}
+        for each in messages:
+            if not isinstance(each, Want | Renew) or each.seq >= newest[each.nonce]:
+                self._take(each)
 
     def _take(self, message: object) -> None:
         now_s = self._clock.boot_s()

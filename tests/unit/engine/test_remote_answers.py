@@ -178,3 +178,20 @@ def test_what_comes_of_an_earlier_lease_is_no_answer_and_renews_nothing() -> Non
     assert kept == [1, 2]
     assert seat.answers.empty()
     assert not seat.closed.is_set()
+
+
+def test_a_head_that_fell_behind_answers_only_the_newest_request_of_a_holder() -> None:
+    holder = _Holder(random.Random(1))
+    holder.seats = seats = Seats(
+        holder, EngineSettings(grant_s=30, renew_every_s=10), SYSTEM_CLOCK, lambda: None, lambda _: None
+    )
+    holder.say(Want(_NONCE, 1, 0))
+    seat = seats.take()
+    assert seat is not None
+    kept: list[int] = []
+    seats.grant(seat, Lease("a", 1, "default", 1), None, lambda: bool(kept.append(1)) or True)
+    late = [Renew(_NONCE, seq, 1, 0, busy=True) for seq in range(2, 50)]
+    seats.hear(*(encode(each) for each in [*late, Bye(_NONCE, 1)]))
+    assert len(kept) == 2
+    assert seat.state.seq == 49
+    assert seat.closed.is_set()
