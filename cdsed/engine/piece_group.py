@@ -1,4 +1,4 @@
-"""The pieces of one task in a holder: fetched one after the other, and told to the head in groups that are synced."""
+"""The pieces of one task in a holder: fetched one after the other, and reported to the head in groups that are synced."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -30,21 +30,21 @@ class PieceGroup:
         self._mark = mark
         self._mark_every_s = mark_every_s
         self._arrived: list[Digests] = []
-        self._told = 0  # pieces
-        self._told_s = time.monotonic()
+        self._marked = 0  # pieces
+        self._marked_s = time.monotonic()
 
     def fetch(self, pieces: Sequence[Piece]) -> Answer:
         """Fetch all pieces, or those before a failure."""
         try:
             for piece in pieces:
                 self._arrived.append(self._files.fetch(piece, self))
-                is_due = time.monotonic() - self._told_s >= self._mark_every_s or not is_synced_later(piece)
+                is_due = time.monotonic() - self._marked_s >= self._mark_every_s or not is_synced_later(piece)
                 if is_due and piece is not pieces[-1]:
                     self.safe(0)
                     self._files.close()
             self._files.sync()
         except TransferError as error:
-            safe = self._told
+            safe = self._marked
             with suppress(TransferError):  # then those since the last group are fetched again
                 self._files.sync()
                 safe = len(self._arrived)
@@ -57,5 +57,5 @@ class PieceGroup:
     def safe(self, done_bytes: int) -> None:
         """Tell the head of the pieces that have arrived, and of so many bytes of the next one."""
         self._files.sync()
-        self._mark(self._told, tuple(self._arrived[self._told :]), done_bytes)
-        self._told, self._told_s = len(self._arrived), time.monotonic()
+        self._mark(self._marked, tuple(self._arrived[self._marked :]), done_bytes)
+        self._marked, self._marked_s = len(self._arrived), time.monotonic()

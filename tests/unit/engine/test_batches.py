@@ -76,7 +76,7 @@ class _Net:
             return
         assert isinstance(task.order, FetchTask)
         arrived: list[Digests] = []
-        told = 0
+        marked = 0
         answer: Answer | None = None
         for piece in task.order.pieces:
             self.sent += 1
@@ -87,8 +87,8 @@ class _Net:
             self.fetched.append(piece.id)
             arrived.append(Digests(f"md5 of {piece.id}"))
             if self.dice.random() < 0.5:
-                mark = Mark(*_of(task), told, tuple(arrived[told:]), 0, Sent(self.sent, 0))
-                told = len(arrived)
+                mark = Mark(*_of(task), marked, tuple(arrived[marked:]), 0, Sent(self.sent, 0))
+                marked = len(arrived)
                 if self.dice.random() >= self.trouble:
                     self._say(mark, again=True)
                 else:

@@ -41,7 +41,7 @@ class _Files:
 
 @dataclass
 class _Head:
-    """What is told to the head."""
+    """What is reported to the head."""
 
     files: _Files
     marks: list[tuple[int, tuple[Digests, ...], int]] = field(default_factory=list)
@@ -51,30 +51,30 @@ class _Head:
         self.marks.append((first, digests, done_bytes))
 
 
-def test_all_pieces_are_told_at_the_end_after_one_sync():
+def test_all_pieces_are_reported_at_the_end_after_one_sync():
     head = _Head(_Files())
     assert PieceGroup(head.files, head.mark, 60.0).fetch(_PIECES).digests == _DIGESTS
     assert (head.marks, head.files.events) == ([], ["synced"])
 
 
-def test_while_it_takes_long_they_are_told_in_groups_and_the_directory_is_opened_again():
+def test_while_it_takes_long_they_are_reported_in_groups_and_the_directory_is_opened_again():
     head = _Head(_Files())
     assert PieceGroup(head.files, head.mark, 0.0).fetch(_PIECES).digests == _DIGESTS
     assert head.marks == [(n, (_DIGESTS[n],), 0) for n in range(4)]
     assert head.files.events.count("closed") == 4
 
 
-def test_those_before_a_failure_are_told_with_it():
+def test_those_before_a_failure_are_reported_with_it():
     head = _Head(_Files(fails_at=3))
     answer = PieceGroup(head.files, head.mark, 60.0).fetch(_PIECES)
     assert head.marks == [(0, _DIGESTS[:2], 2)]
     assert (answer.digests, answer.failed) == (_DIGESTS[:2], True)
 
 
-@pytest.mark.parametrize(("syncs", "told"), [(0, 0), (1, 1), (2, 2)])
-def test_those_that_could_not_be_synced_are_not_told(syncs: int, told: int):
+@pytest.mark.parametrize(("syncs", "reported"), [(0, 0), (1, 1), (2, 2)])
+def test_those_that_could_not_be_synced_are_not_reported(syncs: int, reported: int):
     head = _Head(_Files(syncs=syncs))
     answer = PieceGroup(head.files, head.mark, 0.0).fetch(_PIECES)
-    assert (answer.digests, len(head.marks)) == (_DIGESTS[:told], told)
+    assert (answer.digests, len(head.marks)) == (_DIGESTS[:reported], reported)
     assert answer.failure is not None
     assert answer.failure.error == "DiskError"
