@@ -151,7 +151,7 @@ class DaskPilotLink:
 
 
 class _Outbox:
-    """Puts lines into a Queue, in the thread of Dask: those that wait go together, and nobody waits for it."""
+    """Puts lines into a Queue, in the thread of Dask: those that wait go together, and no thread waits for it."""
 
     def __init__(self, messages: Queue) -> None:
         self._messages = messages

@@ -1,4 +1,4 @@
-"""The pieces of one task in a holder: fetched one after the other, and reported to the head in groups that are synced."""
+"""The pieces of one task in a holder: fetched one after the other, and reported in groups that are synced."""
 
 import time
 from collections.abc import Callable, Sequence

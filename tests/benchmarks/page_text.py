@@ -43,8 +43,8 @@ account. Possible is what these connections can carry if each object is asked fo
 With 10 accounts a connection has 5 MB/s, because the sandbox could not send 800 MB/s. Bare connections that only read
 show that the sandbox is not the limit.
 
-"Dask on this machine" has 8 holders in two workers of Dask instead of the daemon's 8 sessions. With 400 sessions, daemon,
-scheduler, eight workers and their messages are real. Only the holders are not: they sleep 10 s for each object.
+"Dask on this machine" has 8 holders in two workers of Dask instead of the daemon's 8 sessions. With 400 sessions,
+daemon, scheduler, eight workers and their messages are real. Only the holders sleep, 10 s for each object.
 
 cdsed takes 3.3 s of CPU for each GB of large objects. 1.7 s are MD5, and 0.5 s receive, write and read the bytes.
 So 2 cores carry 600 MB/s at most, less than 10 accounts with 20 MB/s for each connection. An MD5 goes through an object

@@ -1,7 +1,7 @@
 """Lets a worker of Dask run pilots whose holders sleep instead of fetching: give it to ``--preload``.
 
 Everything else is real: pilot, messages, carrier and head. Holders send what real ones would, at the same times. They
-say that objects have arrived which nobody has written, but for the manifest, which the head reads. A file in
+say that objects have arrived, but write only the manifest, which the head reads. A file in
 ``CDSED_BENCH_DIR`` gets a line for each task: when it came, and how long its holder had been idle before.
 """
 
