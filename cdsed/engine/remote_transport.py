@@ -236,6 +236,7 @@ class RemoteBatchFetch:
         self._order = order
         self._check_owner = check_owner
         self._task: RunningTask | None = None
+        self._ended: RunningTask | None = None  # it may have failed at a piece that is asked for next
         self._first = 0  # the piece that the task begins with
         self._arrived: dict[int, Digests] = {}
         self._begun: tuple[int, int] | None = None  # a piece, and how much of it is safe
@@ -254,6 +255,9 @@ class RemoteBatchFetch:
 
     def _fetch(self, piece: Piece, progress: ProgressCallback) -> Digests:
         number = self._order.pieces.index(piece)
+        if self._ended is not None and number not in self._arrived:
+            ended, self._ended = self._ended, None
+            ended.raise_failure()
         if self._task is None and number not in self._arrived:
             self._first, left = number, self._order.pieces[number:]
             self._task = self._transport.begin(replace(self._order, pieces=left), len(left))
@@ -293,7 +297,9 @@ class RemoteBatchFetch:
         if task.answer is not None:
             self._task = None
             self._note(0, task.answer.digests)
-            if wanted not in self._arrived:
+            if wanted in self._arrived:
+                self._ended = task
+            else:
                 task.raise_failure()
                 raise MachineError("a holder does not say what it fetched", code="Message")
         if progress is not None and self._begun is not None and self._begun[0] == wanted and self._begun[1]:

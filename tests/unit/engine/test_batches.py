@@ -24,6 +24,7 @@ from cdsed.model.objects import Digests, Lease, Piece
 from cdsed.transfer.bandwidth import BandwidthBudget
 from cdsed.transfer.connection import Endpoint
 from cdsed.transfer.lease_broker import Claimant, SessionTools
+from tests.support.seats import seats_over
 
 _PIECES = tuple(Piece(n, n, f"k{n}", f"p{n}", "e", 4, 0, 4, 0, 0) for n in range(1, 9))
 
@@ -129,7 +130,7 @@ class _Claims:
 
 
 def _transport(net: _Net, claims: _Claims) -> RemoteTransport:
-    net.seats = Seats(net, EngineSettings(), SYSTEM_CLOCK, lambda: None, lambda _: None)
+    net.seats = seats_over(net, SYSTEM_CLOCK, EngineSettings())
     net.seats.hear(encode(Want("pilot.1", 1, 0)))
     seat = net.seats.take()
     assert seat is not None

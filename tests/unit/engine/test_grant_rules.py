@@ -17,12 +17,10 @@ from hypothesis import strategies as st
 from cdsed.clock import Clock
 from cdsed.config.engine_settings import EngineSettings
 from cdsed.engine.grant_rules import HolderState, asks, ends, hold_s, is_granted, is_renewed
-from cdsed.engine.known_machines import KnownMachines
-from cdsed.engine.known_pilots import KnownPilots
 from cdsed.engine.seat import Seat
-from cdsed.engine.seats import Seats
 from cdsed.engine.wire import Bye, Dead, GiveUp, Granted, Renew, Renewed, UpMessage, Want, decode, encode
 from cdsed.model.objects import Lease
+from tests.support.seats import seats_over
 
 _SETTINGS = EngineSettings(grant_s=30, renew_every_s=10, lost_rest_s=0)
 _SPEEDS = (0.997, 1.0, 1.003)  # of the clocks of three machines
@@ -182,9 +180,7 @@ class _World:
         )  # it may be stopped
 
     def _begin_head(self) -> None:
-        pilots = KnownPilots(2 * _SETTINGS.grant_s, self.clock.now_s)
-        machines = KnownMachines(self.network, _SETTINGS, pilots, lambda _: frozenset(), places=())
-        self.seats = Seats(self.network, _SETTINGS, self.clock, lambda: None, machines)
+        self.seats = seats_over(self.network, self.clock, _SETTINGS)
         self.seat: Seat | None = None
 
     def _keep(self, lease: Lease) -> bool:

@@ -9,6 +9,7 @@ from cdsed.engine.seat import Seat
 from cdsed.engine.seats import Seats
 from cdsed.engine.wire import Bye, Dead, Want, encode
 from cdsed.model.objects import Lease
+from tests.support.seats import seats_over
 from tests.support.state import SetClock
 
 
@@ -27,7 +28,7 @@ class _Silence:
 
 @pytest.fixture
 def seats() -> Seats:
-    return Seats(_Silence(), EngineSettings(), SetClock(), lambda: None, lambda _: None)
+    return seats_over(_Silence(), SetClock(), EngineSettings())
 
 
 def _granted(seats: Seats, fence: int) -> Seat:

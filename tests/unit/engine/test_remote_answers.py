@@ -23,6 +23,7 @@ from cdsed.transfer.bandwidth import BandwidthBudget
 from cdsed.transfer.connection import Endpoint
 from cdsed.transfer.lease_broker import Claimant, SessionTools
 from cdsed.transfer.stall_detector import StallDetector
+from tests.support.seats import seats_over
 
 _NONCE = "pilot.1"
 _MIB = 2**20
@@ -133,9 +134,7 @@ def _tools(claimed: list[Claimant]) -> SessionTools:
 def test_a_task_gets_only_what_came_of_it(seed: int) -> None:
     dice = random.Random(seed)
     holder = _Holder(dice)
-    holder.seats = seats = Seats(
-        holder, EngineSettings(grant_s=30, renew_every_s=10), SYSTEM_CLOCK, lambda: None, lambda _: None
-    )
+    holder.seats = seats = seats_over(holder, SYSTEM_CLOCK, EngineSettings(grant_s=30, renew_every_s=10))
     for fence in (1, 2, 3):
         holder.say(Want(_NONCE, fence, fence - 1))
         seat = seats.take()
@@ -160,9 +159,7 @@ def test_a_task_gets_only_what_came_of_it(seed: int) -> None:
 
 def test_what_comes_of_an_earlier_lease_is_no_answer_and_renews_nothing() -> None:
     holder = _Holder(random.Random(1))
-    holder.seats = seats = Seats(
-        holder, EngineSettings(grant_s=30, renew_every_s=10), SYSTEM_CLOCK, lambda: None, lambda _: None
-    )
+    holder.seats = seats = seats_over(holder, SYSTEM_CLOCK, EngineSettings(grant_s=30, renew_every_s=10))
     holder.say(Want(_NONCE, 1, 0))
     seat = seats.take()
     assert seat is not None
@@ -182,9 +179,7 @@ def test_what_comes_of_an_earlier_lease_is_no_answer_and_renews_nothing() -> Non
 
 def test_a_head_that_fell_behind_answers_only_the_newest_request_of_a_holder() -> None:
     holder = _Holder(random.Random(1))
-    holder.seats = seats = Seats(
-        holder, EngineSettings(grant_s=30, renew_every_s=10), SYSTEM_CLOCK, lambda: None, lambda _: None
-    )
+    holder.seats = seats = seats_over(holder, SYSTEM_CLOCK, EngineSettings(grant_s=30, renew_every_s=10))
     holder.say(Want(_NONCE, 1, 0))
     seat = seats.take()
     assert seat is not None

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from cdsed.engine.remote_transport import RemoteBatchFetch, RemoteTransport
+from cdsed.engine.carried_errors import carried
+from cdsed.engine.orders import Answer, FetchTask, TaskOrder
+from cdsed.engine.remote_transport import RemoteBatchFetch, RemoteTransport, RunningTask
 from cdsed.errors import DiskError, OwnedElsewhere, TransferError
 from cdsed.model.objects import Digests, ListedObject, Piece
 from cdsed.transfer.staging import prepare
 
-_PIECE = Piece(1, 1, "key", "a", "etag", 10, 0, 10, 0, transient_failures=0)
+_PIECES = tuple(Piece(n, n, "key", name, "etag", 10, 0, 10, 0, 0) for n, name in enumerate("ab"))
 
 
 class _Deaf:
@@ -22,20 +24,19 @@ class _Holder(RemoteTransport):
     """A holder whose machine sees a file after so many tries."""
 
     def __init__(self, tries: int, error: TransferError) -> None:
-        self.did: list[str] = []
+        self.asked: list[int] = []  # for how many pieces
         self.waited_s = 0.0
         self._tries, self._error = tries, error
-        self._batches = 0
 
-    def fetch(self, batch: int, *_: object) -> Digests:
-        self.did.append(f"fetch in batch {batch}")
-        if self._tries > 0:
-            self._tries -= 1
-            raise self._error
-        return Digests()
+    def begin(self, order: TaskOrder, requests: int = 1, within_s: float | None = None) -> RunningTask:  # noqa: ARG002
+        self.asked.append(requests)
+        return RunningTask(len(self.asked))
 
-    def sync(self) -> None:
-        self.did.append("sync")
+    def hear(self, task: RunningTask) -> None:
+        self._tries -= 1
+        seen = (Digests(),) * self.asked[-1]
+        unseen = Answer(digests=seen[:-1], failure=carried(self._error), failed=True)
+        task.answer = unseen if self._tries >= 0 else Answer(digests=seen)
 
     def wait(self, seconds: float) -> None:
         self.waited_s += seconds
@@ -44,14 +45,15 @@ class _Holder(RemoteTransport):
 @pytest.fixture
 def staging(tmp_path: Path) -> Path:
     place = tmp_path / ".cdsed" / "P"
-    prepare(place, [ListedObject("key", "a", 10, "etag")])
+    prepare(place, [ListedObject("key", piece.path, 10, "etag") for piece in _PIECES])
     return place
 
 
 def _fetch(holder: _Holder, staging: Path) -> None:
-    batch = RemoteBatchFetch(holder, "eodata", str(staging), "P", lambda: None)
-    batch.fetch(_PIECE, _Deaf())
-    batch.fetch(_PIECE, _Deaf())
+    order = FetchTask("eodata", str(staging), "P", "state", _PIECES)
+    batch = RemoteBatchFetch(holder, order, lambda: None)
+    for piece in _PIECES:
+        batch.fetch(piece, _Deaf())
 
 
 _UNSEEN = [
@@ -63,20 +65,11 @@ _UNSEEN = [
 
 
 @pytest.mark.parametrize("error", _UNSEEN, ids=lambda error: error.code)
-def test_it_is_tried_again_in_a_directory_that_is_opened_again(staging, error):
+def test_it_is_tried_again_with_what_has_not_arrived(staging, error):
     holder = _Holder(2, error)
     _fetch(holder, staging)
-    assert holder.did == ["fetch in batch 1", "fetch in batch 2", "fetch in batch 3", "fetch in batch 3"]
+    assert holder.asked == [2, 1, 1]
     assert holder.waited_s > 0
-
-
-def test_small_objects_before_it_are_synced_first(staging):
-    holder = _Holder(0, _UNSEEN[0])
-    batch = RemoteBatchFetch(holder, "eodata", str(staging), "P", lambda: None)
-    batch.fetch(_PIECE, _Deaf())
-    batch.transport = second = _Holder(1, _UNSEEN[0])
-    batch.fetch(_PIECE, _Deaf())
-    assert second.did[:2] == ["fetch in batch 1", "sync"]
 
 
 def test_caches_of_a_minute_are_waited_for_and_no_longer(staging):
@@ -87,7 +80,7 @@ def test_caches_of_a_minute_are_waited_for_and_no_longer(staging):
 
 
 def test_what_the_head_does_not_see_either_is_lost_at_once(staging):
-    (staging / "a").unlink()
+    (staging / "b").unlink()
     holder = _Holder(1, _UNSEEN[0])
     with pytest.raises(DiskError):
         _fetch(holder, staging)
