@@ -47,6 +47,8 @@ mount -t nfs -o vers=4.2,actimeo=60,nosharecache 127.0.0.1:/data/export /mnt/her
 unshare --uts sh -euc 'echo node > /proc/sys/kernel/hostname
 nsenter --net=/run/netns/node mount -t nfs -o vers=4.2,actimeo=60,nosharecache 10.79.0.1:/data/export /mnt/there'
 """
+# Else it gets the address of the other one, and loses its own.
+_UNMANAGED = "[Match]\nName=out\n[Link]\nUnmanaged=yes\n"
 _TWO_MOUNTS = Path(__file__).with_name("two_mounts.py")
 
 
@@ -103,6 +105,8 @@ def test_two_mounts_show_after_an_open_what_is_there_and_late_bytes_reach_no_new
         guest.write("/etc/exports", _EXPORT.replace("127.0.0.1", "*"))
         guest.run("mkdir", "-p", "/etc/nfs.conf.d")
         guest.write("/etc/nfs.conf.d/quick.conf", _QUICK_SERVER)
+        guest.write("/etc/systemd/network/05-out.network", _UNMANAGED)
+        guest.run("networkctl", "reload")
         guest.script(_SECOND_CLIENT)
         link = "ip link set out {}".format
         words = ("/usr/lib/cdsed/bin/python", "-c", _TWO_MOUNTS.read_text("utf-8"), "/mnt/here", "/mnt/there")
