@@ -1,7 +1,9 @@
 """Connections to the scheduler of Dask, or to one of our own with its workers."""
 
 import asyncio
+import importlib
 import logging
+import signal
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
 from contextlib import ExitStack
@@ -60,14 +62,22 @@ def job_script(settings: EngineSettings) -> str:
         The scheduler cannot listen as the settings say.
     """
     try:
+        load_jobs()
         with jobs_of(settings) as jobs:
             return jobs.script()
     except GONE as error:
         raise MachineError(f"the scheduler for the jobs: {error}", code="Engine") from error
 
 
+def load_jobs() -> None:
+    """Import dask-jobqueue, in the main thread: it sets a handler for SIGINT, which is put back."""
+    handler = signal.getsignal(signal.SIGINT)
+    importlib.import_module("cdsed.engine.dask_jobs")
+    signal.signal(signal.SIGINT, handler)
+
+
 def jobs_of(settings: EngineSettings) -> "DaskJobs":
-    """Return the jobs of the settings, which must have a jobqueue; in ``with``, all of them end."""
+    """Return the jobs of the settings, which must have a jobqueue, after `load_jobs`; in ``with``, all of them end."""
     from cdsed.engine.dask_jobs import DaskJobs
 
     assert settings.jobqueue is not None, "the caller has looked"

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from cdsed.config.settings import Settings
+from cdsed.engine.dask_client import load_jobs
 from cdsed.engine.dask_link import DaskLink
 from cdsed.engine.grant_rules import hold_s
 from cdsed.engine.holder_broker import HolderBroker
@@ -48,6 +49,8 @@ class Head:
     ) -> None:
         settings: Settings = local.settings
         engine, store = settings.engine, local.store
+        if engine.jobqueue is not None:
+            load_jobs()  # in this thread, the main one
         self._settings, self._store = engine, store
         self._record = MachineRecord(store.db, store.clock)
         lives_s = engine.jobqueue.lives_s if engine.jobqueue is not None else None
