@@ -257,11 +257,8 @@ class Seats:
         lease = seat.lease
         if lease is None or not self._keep(seat):
             return False
-        grant_s = self._settings.grant_s
-        self._send(
-            seat.pilot,
-            Granted(seat.nonce, seat.state.seq, lease.fence, lease.account, grant_s, seat.bytes_per_s),
-        )
+        at, grant_s = (seat.nonce, seat.state.seq, lease.fence), self._settings.grant_s
+        self._send(seat.pilot, Granted(*at, lease.account, grant_s, seat.bytes_per_s))
         return True
 
     def _keep(self, seat: Seat) -> bool:
