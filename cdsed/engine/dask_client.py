@@ -89,7 +89,7 @@ def jobs_of(settings: EngineSettings) -> "DaskJobs":
 def _configure() -> None:
     logging.getLogger("distributed").setLevel(logging.WARNING)
     # Its errors are tracebacks of connections that end; what users need of these we say ourselves.
-    logging.getLogger("distributed.utils").setLevel(logging.CRITICAL)
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     dask.config.set(
         {
             "distributed.comm.timeouts.connect": f"{_CONNECT_WITHIN_S}s",
