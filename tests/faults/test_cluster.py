@@ -357,9 +357,9 @@ def test_a_pilot_that_dask_runs_again_or_twice_harms_nothing(tmp_path: Path, clu
             wait_until(
                 "it is at work", lambda: lab.query("SELECT 1 FROM piece WHERE done_bytes > 0"), 240, daemon=daemon
             )
-            head = _head_of(client)
+            head, order = _head_of(client), (str(lab.config), 2, 1.0, 40.0, None)
             # The same task once more, on a worker that has a pilot, as Dask runs it again after a worker was lost.
-            again = client.submit(run_pilot, head, str(lab.config), 2, 1.0, 40.0, key="again", pure=False)
+            again = client.submit(run_pilot, head, "mark", order, key="again", pure=False)
             before = wait_until("it runs", lambda: _runs_on(client, "again"), 180, daemon=daemon)
             wait_until("its holders run, too", lambda: daemon.log().count("a pilot runs on") >= 3, 180, daemon=daemon)
             os.kill(client.run(os.getpid, workers=[before])[before], signal.SIGKILL)
