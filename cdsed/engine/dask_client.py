@@ -7,11 +7,13 @@ import signal
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dask
 from distributed import Client, LocalCluster, Security
+from distributed.utils import LoopRunner
 
 from cdsed.config.engine_settings import CERTIFICATE_NAME, KEY_NAME, LOCAL_CLUSTER, EngineSettings
 from cdsed.errors import MachineError
@@ -26,6 +28,14 @@ ANSWER_WITHIN_S = 30
 _CONNECT_WITHIN_S = 30
 
 
+@cache
+def _loop() -> Any:
+    """Return the loop of all clients of this process: one that cannot connect would leave a loop of its own behind."""
+    runner = LoopRunner()
+    runner.start()
+    return runner.loop
+
+
 def workers_of(client: Client) -> Mapping[str, Any]:
     """Return what the scheduler knows of each worker, by address.
 
@@ -33,7 +43,8 @@ def workers_of(client: Client) -> Mapping[str, Any]:
     """
     if client.scheduler is None:
         raise OSError("it is not connected")
-    known: Mapping[str, Any] = client.sync(client.scheduler.identity, n_workers=-1)["workers"]
+    asked = client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=ANSWER_WITHIN_S)
+    known: Mapping[str, Any] = asked["workers"]
     return known
 
 
@@ -46,7 +57,8 @@ def on_every_worker(settings: EngineSettings, call: Callable[..., object], *argu
         The scheduler does not answer.
     """
     try:
-        with Client(settings.scheduler, security=_security(settings), timeout=_CONNECT_WITHIN_S) as client:
+        security = _security(settings)
+        with Client(settings.scheduler, security=security, timeout=_CONNECT_WITHIN_S, loop=_loop()) as client:
             came: dict[str, object] = client.run(call, *arguments, on_error="return")
             return came
     except GONE as error:
@@ -83,7 +95,7 @@ def jobs_of(settings: EngineSettings) -> "DaskJobs":
     assert settings.jobqueue is not None, "the caller has looked"
     assert settings.tls_dir is not None, "a jobqueue needs it"
     _configure()
-    return DaskJobs(settings.jobqueue, _certified(settings.tls_dir))
+    return DaskJobs(settings.jobqueue, _certified(settings.tls_dir), _loop())
 
 
 def _configure() -> None:
@@ -107,7 +119,8 @@ def connected(
     if jobs is not None:
         return Client(jobs.cluster, set_as_default=False)
     if settings.scheduler != LOCAL_CLUSTER:
-        return Client(settings.scheduler, security=_security(settings), timeout=_CONNECT_WITHIN_S, set_as_default=False)
+        security, within_s = _security(settings), _CONNECT_WITHIN_S
+        return Client(settings.scheduler, security=security, timeout=within_s, loop=_loop(), set_as_default=False)
     cluster = stack.enter_context(
         LocalCluster(
             n_workers=workers,
@@ -122,6 +135,7 @@ def connected(
             worker_dashboard_address="127.0.0.1:0",
             local_directory=str(scratch),
             silence_logs=logging.WARNING,
+            loop=_loop(),
         )
     )
     return Client(cluster, set_as_default=False)

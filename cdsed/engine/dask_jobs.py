@@ -62,9 +62,9 @@ class DaskJobs:
         dask-jobqueue's, to which a client connects.
     """
 
-    def __init__(self, settings: JobQueueSettings, security: Security) -> None:
+    def __init__(self, settings: JobQueueSettings, security: Security, loop: Any) -> None:
         _forget_settings_of_users()
-        self.cluster: Any = _CLUSTERS[settings.system](security=security, **_options(settings))
+        self.cluster: Any = _CLUSTERS[settings.system](security=security, loop=loop, **_options(settings))
         self._names = f"{_JOB_NAME}-{uuid.uuid4().hex[:8]}-"
         self._number = 0
         self._jobs: dict[str, SubmittedJob] = {}
@@ -104,13 +104,13 @@ class DaskJobs:
         self._jobs[name] = SubmittedJob(name, job, self._in_loop(job.start), now_s)
         _log.info("job %s is submitted", name)
 
-    def failed(self) -> list[str]:
-        """Forget jobs that could not be submitted; return why, for each."""
-        found = []
+    def failed(self) -> dict[str, str]:
+        """Forget jobs that could not be submitted; return why, by name."""
+        found = {}
         for job in self.jobs:
             if job.submission.done() and (error := job.submission.exception()) is not None:
                 del self._jobs[job.name]
-                found.append(_in_one_line(str(error)))
+                found[job.name] = _in_one_line(str(error))
         return found
 
     def end(self, name: str) -> "Future[Any]":

@@ -8,13 +8,14 @@ holders have no grant.
 import logging
 import queue
 import threading
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distributed import Queue, get_client, secede
+from distributed import Client, Queue, get_client, secede
 
 from cdsed.config.engine_settings import EngineSettings
 from cdsed.engine.dask_client import ANSWER_WITHIN_S, GONE, connected, jobs_of, workers_of
@@ -27,14 +28,17 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_AGAIN_S = 60.0  # a pilot that lived shorter is not started again before that: its worker may have another version
+
 
 @frozen
 class PilotTask:
-    """The task that is a pilot; `mark` begins the name of the pilot, and `worker` is the name of its worker."""
+    """The task that is a pilot, begun at `since_s`; `mark` begins the pilot's name, `worker` is the worker's."""
 
     task: Any
     mark: str
     worker: str
+    since_s: float
 
 
 class DaskLink:
@@ -60,6 +64,7 @@ class DaskLink:
         self._head = uuid.uuid4().hex[:16]
         self._pilots: dict[str, PilotTask] = {}  # by the address of the worker
         self.jobs: DaskJobs | None = None
+        self._again_s: dict[str, float] = {}  # when a worker may have a pilot again, if the last one ended at once
         self._down: dict[str, _Outbox] = {}
         self._lock = threading.Lock()
         with ExitStack() as stack:
@@ -93,13 +98,25 @@ class DaskLink:
                 _log.info("the pilot on the worker %s has ended (%s)", address, pilot.task.status)
                 pilot.task.release()
                 del self._pilots[address]
+                self._forget(pilot.mark)
+                if time.monotonic() - pilot.since_s < _AGAIN_S:
+                    self._again_s[address] = time.monotonic() + _AGAIN_S
                 if self.jobs is not None and self.jobs.has(pilot.worker):
                     self.jobs.end(pilot.worker)
-        for address in workers.keys() - self._pilots.keys():
+        now_s = time.monotonic()
+        self._again_s = {address: at_s for address, at_s in self._again_s.items() if at_s > now_s}
+        for address in workers.keys() - self._pilots.keys() - self._again_s.keys():
             if self.jobs is None or self.jobs.has(workers[address]):
                 self._pilots[address] = self._started(address, workers[address])
             elif self.jobs.is_foreign(workers[address]):
                 self.jobs.send_away(address)  # it waited in the queue when an earlier daemon was killed
+
+    def _forget(self, mark: str) -> None:
+        """Release the queues of a pilot that has ended, and of its other runs."""
+        with self._lock:
+            ended = [self._down.pop(name) for name in list(self._down) if name.startswith(mark)]
+        for outbox in ended:
+            outbox.close()
 
     def _started(self, address: str, worker: str) -> PilotTask:
         order, mark = self._order, uuid.uuid4().hex[:16]
@@ -113,7 +130,7 @@ class DaskLink:
             pure=False,
             retries=0,
         )
-        return PilotTask(task, mark, worker)
+        return PilotTask(task, mark, worker, time.monotonic())
 
     def receive(self, timeout_s: float) -> Sequence[str]:
         """As `Link`."""
@@ -124,7 +141,7 @@ class DaskLink:
         with self._lock:
             down = self._down.get(pilot)
             if down is None:
-                down = self._down[pilot] = _Outbox(Queue(_down_name(pilot), client=self._client))
+                down = self._down[pilot] = _Outbox(_down_name(pilot), self._client)
         down.send(lines)
 
     def close(self) -> None:
@@ -138,7 +155,7 @@ class DaskPilotLink:
 
     def __init__(self, head: str, pilot: str) -> None:
         client = get_client()
-        self._outbox = _Outbox(Queue(f"cdsed-up-{head}", client=client))
+        self._outbox = _Outbox(f"cdsed-up-{head}", client)
         self._inbox = _Inbox(Queue(_down_name(pilot), client=client))
 
     def receive(self, timeout_s: float) -> Sequence[str]:
@@ -153,8 +170,10 @@ class DaskPilotLink:
 class _Outbox:
     """Puts lines into a Queue, in the thread of Dask: those that wait go together, and no thread waits for it."""
 
-    def __init__(self, messages: Queue) -> None:
-        self._messages = messages
+    def __init__(self, name: str, client: Client) -> None:
+        self._name = name
+        self._client = client
+        self._messages: Queue | None = None
         self._lock = threading.Lock()
         self._waiting: list[str] = []
         self._runs = False
@@ -168,10 +187,22 @@ class _Outbox:
             self._waiting += lines
             begins, self._runs = not self._runs, True
         if begins:
-            self._messages.client.loop.add_callback(self._put)
+            loop: Any = self._client.loop
+            loop.add_callback(self._put)
+
+    def close(self) -> None:
+        """Release the Queue."""
+        loop: Any = self._client.loop
+        loop.add_callback(self._close)
+
+    def _close(self) -> None:
+        if self._messages is not None:
+            self._messages.close()
 
     async def _put(self) -> None:
         try:
+            if self._messages is None:  # made here, because that waits for the scheduler
+                self._messages = await Queue(self._name, client=self._client)
             while lines := self._next():
                 await self._messages.put(lines, timeout=ANSWER_WITHIN_S, asynchronous=True)
         except GONE as error:

@@ -1,5 +1,6 @@
 """The head: what a download process has so that holders have its connections."""
 
+import logging
 import math
 import threading
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from cdsed.config.settings import Settings
-from cdsed.engine.dask_client import load_jobs
+from cdsed.engine.dask_client import GONE, load_jobs
 from cdsed.engine.dask_link import DaskLink
 from cdsed.engine.grant_rules import hold_s
 from cdsed.engine.holder_broker import HolderBroker
@@ -21,8 +22,11 @@ from cdsed.engine.lasting_link import LastingLink
 from cdsed.engine.machine_record import MachineRecord
 from cdsed.engine.pilot import PilotOrder
 from cdsed.engine.seats import Seats
+from cdsed.errors import MachineError
 from cdsed.store.demand import sessions_wanted
 from cdsed.work.flock_broker import FlockBroker
+
+_log = logging.getLogger(__name__)
 
 _END_WITHIN_S = 5.0
 
@@ -80,8 +84,10 @@ class Head:
     ) -> None:
         self._stop.set()
         self._thread.join(_END_WITHIN_S)
-        self._record.end(self._seats.news())
-        self._seats.end()
+        try:
+            self._record.end(self._seats.news())
+        finally:
+            self._seats.end()
 
     def _take(self, news: HeadNews) -> frozenset[str]:
         """Follow the work with jobs, and let a user know of problems."""
@@ -90,5 +96,8 @@ class Head:
             if self._keeper is None or self._keeper.link is not link:  # jobs end with their carrier
                 wanted = partial(sessions_wanted, self._store.db, self._store.clock)
                 self._keeper = JobKeeper(link, self._seats, self._pilots, self._store.clock, self._settings, wanted)
-            problem = self._keeper.look(problem)
+            try:
+                problem = self._keeper.look(problem)
+            except (*GONE, KeyError, MachineError) as error:  # the carrier is lost just now, or closed
+                _log.warning("jobs cannot be looked after: %s %s", type(error).__name__, error)
         return self._record.take(replace(news, problem=problem))

@@ -66,7 +66,7 @@ class HolderProcess:
             self._look()
 
     def leave(self) -> None:
-        """Close the connection, and say so if the pilot still listens."""
+        """Close the connection, and say so if its task has ended and the pilot still listens."""
         connection = self._connection
         if connection is None:
             return
@@ -75,9 +75,11 @@ class HolderProcess:
         while not connection.idle and self._clock.boot_s() < until_s:  # it says how far it came
             connection.check()
             time.sleep(_LEAVE_EVERY_S)
+        ended = connection.idle
         connection.close()
-        with suppress(OSError):
-            self._say(Bye(self._nonce, self._state.fence))
+        if ended:  # else bytes of its task may still be in the memory of this machine
+            with suppress(OSError):
+                self._say(Bye(self._nonce, self._state.fence))
 
     def _look(self) -> None:
         """Ask when it is time, and end what shall end."""

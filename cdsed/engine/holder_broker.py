@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cdsed.config.accounts import Account
 from cdsed.engine.remote_transport import RemoteTransport
-from cdsed.engine.seat import Seat
+from cdsed.engine.seat import LeaseEnd, Seat
 from cdsed.engine.seats import Seats
 from cdsed.model.objects import Lease
 from cdsed.store import bandwidth_limits
@@ -49,10 +49,11 @@ class HolderGrant:
 
     def release(self, *, used: bool) -> None:
         """End the lease; if the connection is not known to be closed, the session rests as long as it may be open."""
-        closed = self.broker.seats.end_lease(self.seat)
+        end = self.broker.seats.end_lease(self.seat)
+        closed = end is not LeaseEnd.OPEN
         if closed:
             self.held.keep(0.0)
-        self.held.release(used=used, closed=closed, lost=not self.seat.gave_up)
+        self.held.release(used=used, closed=closed, lost=end is not LeaseEnd.GAVE_UP)
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,8 @@ class JobKeeper:
         return found
 
     def _note_failures(self, now_s: float) -> None:
-        for why in self._jobs.failed():
+        for name, why in self._jobs.failed().items():
+            self._lives.pop(name, None)
             self._fail(f"a job could not be submitted: {why}", now_s)
 
     def _note_lives(self, pilots: dict[str, str], now_s: float) -> None:
@@ -110,7 +111,7 @@ class JobKeeper:
         for name, since_s in list(self._lives.items()):
             if name not in jobs:
                 del self._lives[name]
-                early = since_s is not None and now_s - since_s < _WHOLE_LIFE * self._settings.lives_s
+                early = since_s is None or now_s - since_s < _WHOLE_LIFE * self._settings.lives_s
                 if early and name not in self._leaving:
                     self._fail(f"the worker of job {name} has ended early; see its log", now_s)
                 self._leaving.discard(name)

@@ -95,7 +95,7 @@ class KnownMachines:
 
     def count(self, seat: Seat, *, closed: bool) -> None:
         """Count the lease of a holder that ends now; `closed`: its connection is known to be closed."""
-        lost = GrantLoss.HOLDER_DIED if seat.dead else None
+        lost = GrantLoss.HOLDER_DIED if seat.dead and not seat.gave_up else None
         if not closed or seat.killed:
             lost = GrantLoss.NO_ANSWER if closed else GrantLoss.SILENT
         self._tally.add(seat, lost)

@@ -43,6 +43,7 @@ class LastingLink(Generic[_Carrier]):
         self._lock = threading.Lock()
         self.current: _Carrier | None = None
         self._again_s = 0.0
+        self._closed = False
 
     def tend(self) -> None:
         """Make a carrier if there is none, which takes as long as it takes to connect; then as `Link`."""
@@ -81,13 +82,16 @@ class LastingLink(Generic[_Carrier]):
     def close(self) -> None:
         """As `Link`."""
         with self._lock:
-            link, self.current = self.current, None
+            link, self.current, self._closed = self.current, None, True
         if link is not None:
             link.close()
 
     def _made(self) -> _Carrier:
         link = self._make()
         with self._lock:
+            if self._closed:
+                link.close()
+                raise MachineError("the daemon ends", code="Engine")
             self.current, problem, self.problem = link, self.problem, None
         if problem is not None:
             _log.info("the workers of Dask can be reached again")

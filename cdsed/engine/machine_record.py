@@ -28,6 +28,7 @@ class MachineRecord:
         # How much had come from a machine, and when (seconds since boot); the oldest is about a minute old.
         self._samples: dict[str, deque[tuple[float, int]]] = defaultdict(deque)
         self._write_s = 0.0
+        self._drains: frozenset[str] = frozenset()
         machines.begin(db, used=True)
 
     def take(self, news: HeadNews) -> frozenset[str]:
@@ -37,12 +38,14 @@ class MachineRecord:
         if now_s >= self._write_s:
             self._write_s = now_s + _WRITE_EVERY_S
             self._write(news, now_s)
-        drains = machines.drains(self._db)
+        before, drains = self._drains, machines.drains(self._db)
+        self._drains = frozenset(drains)
         at_work = {each.name for each in news.machines if each.at_work}
-        for name in (name for name, done in drains.items() if not done and name not in at_work):
+        # Only those that got no connection when the news was made.
+        for name in (name for name in before if name in drains and not drains[name] and name not in at_work):
             machines.note_drained(self._db, self._clock, name)
             _log.info("machine %s is drained: nothing is at work there", name)
-        return frozenset(drains)
+        return self._drains
 
     def end(self, news: HeadNews) -> None:
         """Write that no worker is used any more."""

@@ -110,6 +110,7 @@ class Pilot:
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._holders: dict[str, _Running] = {}
         self._probed: tuple[str, str | None] = ("", None)  # the newest probe, and the answer to it
+        self._prober: threading.Thread | None = None
         self._made = 0
         self._made_s = 0.0
         self._heard_s = time.monotonic()
@@ -162,8 +163,11 @@ class Pilot:
         """Look for the markers of the head, in a thread: their directory may hang."""
         name, probed = self._probed
         if probe.name != name:
+            if self._prober is not None and self._prober.is_alive():
+                return  # a directory hangs
             self._probed = probe.name, None
-            threading.Thread(target=self._answer, args=(probe,), name="probe", daemon=True).start()
+            self._prober = threading.Thread(target=self._answer, args=(probe,), name="probe", daemon=True)
+            self._prober.start()
         elif probed is not None:  # it was lost on its way
             self._lines.put(probed)
 

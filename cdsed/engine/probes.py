@@ -57,6 +57,7 @@ class Probes:
         self._within_s = within_s
         self._stop = threading.Event()
         self._running: dict[str, tuple[threading.Thread, queue.SimpleQueue[Probed]]] = {}
+        self._begun_s: dict[str, float] = {}
         self._known: dict[str, _Known] = {}
 
     def is_passed(self, pilot: str) -> bool:
@@ -86,7 +87,10 @@ class Probes:
             del self._known[gone]
         for pilot, (thread, _) in list(self._running.items()):
             if not thread.is_alive():
-                del self._running[pilot]
+                del self._running[pilot], self._begun_s[pilot]
+            elif now_s - self._begun_s[pilot] > self._within_s + 2 * _ANSWER_WITHIN_S:
+                hung = Visibility(refused="a directory of the daemon hangs: see its disks")
+                self._known[pilot] = _Known(hung, self._begun_s[pilot], whole=True)
         for pilot, node in pilots.items() if self._places else ():
             known = self._known.get(pilot)
             if pilot in self._running or (known is not None and now_s < self._due_s(known, busy=pilot in busy)):
@@ -95,7 +99,7 @@ class Probes:
             thread = threading.Thread(
                 target=self._measure, args=(pilot, node, answers, now_s), name=f"probe of {node}", daemon=True
             )
-            self._running[pilot] = thread, answers
+            self._running[pilot], self._begun_s[pilot] = (thread, answers), now_s
             thread.start()
 
     def hear(self, probed: Probed) -> None:

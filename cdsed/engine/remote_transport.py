@@ -129,7 +129,7 @@ class RemoteTransport:
         answer = self._next()
         if isinstance(answer, Result) and answer.number == task.number:
             task.answer = answer.answer
-        elif self._seats.is_lost(self._seat) or time.monotonic() > task.until_s:
+        elif answer is None and (self._seats.is_lost(self._seat) or time.monotonic() > task.until_s):
             raise task.failed or Stopped(f"the holder on {self._seat.node} does not answer")
         elif self._tools.stop.is_set() and task.until_s == math.inf:
             self.stop(task, Stopped())
@@ -272,12 +272,14 @@ class RemoteBatchFetch:
     def sync(self) -> None:
         """As `BatchFetch`."""
 
-    def stop(self) -> None:
-        """As `BatchFetch`."""
+    def stop(self) -> bool:
+        """As `BatchFetch`; if its holder is lost, the pieces are released with the lease."""
+        task = self._task
         with suppress(TransferError):
             while self._task is not None:
                 self._transport.stop(self._task, Stopped())
                 self._hear(None, None)
+        return task is None or task.answer is not None
 
     def close(self) -> None:
         """As `BatchFetch`; the holder does it with each group."""

@@ -1,14 +1,29 @@
 """A holder as the head sees it."""
 
+import logging
 import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 
 from cdsed.engine.grant_rules import SeatState
 from cdsed.engine.orders import Sent
 from cdsed.engine.wire import Ask, Mark, Result, Task
 from cdsed.model.objects import Lease
+
+_log = logging.getLogger(__name__)
+
+#: A holder that gives so many leases back at once, for want of keys, rests for so long.
+_REFUSALS_MAX, _RESTS_S = 3, 60.0
+
+
+class LeaseEnd(Enum):
+    """How the lease of a holder ended."""
+
+    GAVE_UP = auto()  # the holder said so: nothing that it wrote is left in the memory of its machine
+    DIED = auto()  # its connection is closed
+    OPEN = auto()  # its connection may still be open
 
 
 @dataclass(slots=True)
@@ -39,6 +54,9 @@ class Seat:
     dead: bool = False
     gave_up: bool = False
     killed: bool = False  # because it did not answer
+    asked: bool = False  # to end its lease
+    refusals: int = 0  # leases in a row that it gave back at once
+    rests_until_s: float = 0.0  # because of them, in seconds since boot
     offered: bool = False  # as idle, to the threads of sessions
     idle_renewals: int = 0
     number: int = 0
@@ -57,7 +75,7 @@ class Seat:
     @property
     def is_idle(self) -> bool:
         """Whether it has no lease, and may be given one."""
-        return not (self.taken or self.dead or self.state.fence)
+        return not (self.taken or self.dead or self.killed or self.state.fence)
 
     @property
     def fence(self) -> int:
@@ -69,8 +87,23 @@ class Seat:
         """Forget the lease before, and have this one."""
         self.lease, self.bytes_per_s, self.keep = lease, bytes_per_s, keep
         self.number, self.ordered, self.sent = 0, None, Sent()
-        self.closed.clear()
-        self.gave_up = False
+        if not self.dead:
+            self.closed.clear()
+        self.gave_up = self.asked = False
         while not self.answers.empty():
             self.answers.get()
         self.state = replace(self.state, fence=lease.fence)
+
+    def give_up(self, now_s: float) -> None:
+        """Take the word of the holder that it has ended its lease."""
+        self.gave_up = True
+        self.refusals = 0 if self.asked or self.sent.requests else self.refusals + 1
+        if self.refusals >= _REFUSALS_MAX:
+            _log.warning("a holder on %s gives sessions back at once: run `cdsed engine check`", self.node)
+            self.rests_until_s = now_s + _RESTS_S
+        self.close()
+
+    def close(self) -> None:
+        """Note that its connection is closed."""
+        self.closed.set()
+        self.answers.put(None)

@@ -16,7 +16,7 @@ from cdsed.engine.grant_rules import MARGIN_S, HeadReply, SeatState, hears_bye, 
 from cdsed.engine.known_machines import HeadNews, KnownMachines
 from cdsed.engine.link import Link
 from cdsed.engine.orders import TaskOrder
-from cdsed.engine.seat import Seat
+from cdsed.engine.seat import LeaseEnd, Seat
 from cdsed.engine.wire import (
     Ask,
     Bye,
@@ -117,7 +117,7 @@ class Seats:
             return seat
 
     def _is_idle(self, seat: Seat, now_s: float) -> bool:
-        return seat.is_idle and self.machines.may_grant(seat, now_s)
+        return seat.is_idle and now_s >= seat.rests_until_s and self.machines.may_grant(seat, now_s)
 
     def taken(self) -> Counter[str]:
         """Return how many holders of each pilot have been taken."""
@@ -163,8 +163,8 @@ class Seats:
         """Tell whether nothing more can come of the lease: its connection is closed, or its time is over."""
         return seat.dead or seat.closed.is_set() or self._clock.boot_s() > seat.open_until_s
 
-    def end_lease(self, seat: Seat) -> bool:
-        """End the lease of a holder; return whether its connection is known to be closed."""
+    def end_lease(self, seat: Seat) -> LeaseEnd:
+        """End the lease of a holder; return how."""
         if not self.is_lost(seat):
             self.ask_to_give_up(seat)
             seat.closed.wait(_ANSWER_WITHIN_S)
@@ -177,17 +177,19 @@ class Seats:
 
     def ask_to_give_up(self, seat: Seat) -> None:
         """Let a holder close its connection, and say so."""
+        seat.asked = True
         self._send(seat.pilot, GiveUp(seat.nonce, seat.fence))
 
-    def forget_lease(self, seat: Seat) -> bool:
-        """Renew the grant of a holder no more; return whether its connection is known to be closed."""
+    def forget_lease(self, seat: Seat) -> LeaseEnd:
+        """Renew the grant of a holder no more; return how its lease ended."""
         with seat.lock:
             closed = seat.closed.is_set()
+            end = LeaseEnd.OPEN if not closed else LeaseEnd.GAVE_UP if seat.gave_up else LeaseEnd.DIED
             seat.state = SeatState(seat.state.seq, seat.state.heard_s, 0)
-            seat.lease, seat.ordered, seat.taken = None, None, False
             self.machines.count(seat, closed=closed)
             seat.dead |= not closed  # nothing is given to it any more
-        return closed
+            seat.lease, seat.ordered, seat.taken = None, None, False
+        return end
 
     def hear(self, *lines: str) -> None:
         """Take messages of pilots and holders: a head that fell behind answers only the newest request of a holder."""
@@ -249,9 +251,7 @@ class Seats:
             case HeadReply.END:
                 self._send(seat.pilot, GiveUp(seat.nonce, fence))
             case HeadReply.CLOSED:
-                seat.gave_up = True
-                seat.closed.set()
-                seat.answers.put(None)
+                seat.give_up(self._clock.boot_s())
 
     def _grant(self, seat: Seat) -> bool:
         lease = seat.lease
@@ -310,11 +310,11 @@ class Seats:
             seat = self._seats.pop(nonce, None)
         if seat is None:
             return
-        seat.dead = True
-        if seat.lease is not None and status:
-            _log.warning("holder %s on %s is dead (%d)", nonce, seat.node, status)
-        seat.closed.set()
-        seat.answers.put(None)
+        with seat.lock:
+            seat.dead = True
+            if seat.lease is not None and status:
+                _log.warning("holder %s on %s is dead (%d)", nonce, seat.node, status)
+            seat.close()
 
     def _forget_silent(self, now_s: float) -> None:
         """Forget idle holders that are gone."""

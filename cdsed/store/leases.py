@@ -156,15 +156,21 @@ def hold(db: Database, clock: Clock, lease: Lease, hold_s: float, machine: str |
         return db.value(_SQL.hold, now_s=clock.boot_s(), hold_s=hold_s, machine=machine, **at) is not None
 
 
-def release(db: Database, clock: Clock, lease: Lease, *, cooldown_s: float, closed: bool = True) -> None:
+def release(
+    db: Database, clock: Clock, lease: Lease, *, cooldown_s: float, closed: bool = True, lost: bool = False
+) -> None:
     """End a lease; the session can be leased again after `cooldown_s`.
 
     Parameters
     ----------
     closed
         Whether its connection is known to be closed. If not, the session is kept as long as `hold` said.
+    lost
+        Whether it is not known which of the claimed requests were sent: then all of them count.
     """
     with db.write(durable=False):
+        if lost:
+            db.rows(_SQL.count_claims, fence=lease.fence, step=step_of(clock))
         db.rows(_SQL.release_pieces, fence=lease.fence)
         db.rows(
             _SQL.release,

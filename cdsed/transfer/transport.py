@@ -42,8 +42,8 @@ class BatchFetch(Protocol):
     def sync(self) -> None:
         """Sync the small objects that were fetched; it raises as `HeldStaging.sync` does."""
 
-    def stop(self) -> None:
-        """Fetch no further pieces, of which some may be on their way; after that, none is."""
+    def stop(self) -> bool:
+        """Fetch no further pieces, of which some may be on their way; return whether none is any more."""
 
     def close(self) -> None:
         """Let go of the directory; it is opened, and its owner checked, again for the next piece."""
@@ -158,8 +158,9 @@ class LocalBatchFetch:
         """As `BatchFetch`."""
         self.held.sync()
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         """As `BatchFetch`."""
+        return True
 
     def close(self) -> None:
         """As `BatchFetch`."""

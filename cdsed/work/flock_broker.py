@@ -79,11 +79,11 @@ class FlockGrant:
         `lost`: the holder of its connection ended without its own word, see `cdsed.store.lost_holders`.
         """
         store = self.broker.store
-        cooldown_s = self.broker.settings.transfer.session_cooldown_s if used else 0.0
+        cooldown_s = self.broker.settings.transfer.session_cooldown_s if used or lost else 0.0
         with store.db.write(durable=False):
             if lost:
                 lost_holders.begin_again(store.db, store.clock, [self.lease.fence])
-            leases.release(store.db, store.clock, self.lease, cooldown_s=cooldown_s, closed=closed)
+            leases.release(store.db, store.clock, self.lease, cooldown_s=cooldown_s, closed=closed, lost=lost)
         self.shared.release()
         self.lock.release()
 

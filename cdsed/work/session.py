@@ -244,7 +244,8 @@ class _DownloadSession:
                     batch.files.close()
                     noted_s = context.store.clock.boot_s()
                     if not self._grant.is_valid() or pieces.rests(context.store.db, product):
-                        batch.files.stop()
+                        if not batch.files.stop():
+                            return False
                         self._let_go(todo[number:])  # a person paused it meanwhile
                         return True
                 if not batch.arrived:
@@ -256,7 +257,8 @@ class _DownloadSession:
             except Stopped:
                 return False  # pieces are released with the lease, which knows what its holder may have left of them
             except TransferError as error:
-                batch.files.stop()
+                if not batch.files.stop():
+                    return False
                 self._traffic.count()
                 error = self._unnoted(batch, piece) or error
                 self._let_go(todo[number + 1 :])

@@ -81,6 +81,11 @@ RETURNING fence
 SELECT 1 FROM session WHERE account = :account AND slot = :slot AND fence = :fence AND hold_s > 0
 
 -- A connection that is not known to be closed keeps its session for as long as it may be open.
+-- name: count_claims
+INSERT INTO traffic_step (account, step, requests, bytes)
+SELECT account, :step, requests, 0 FROM session WHERE fence = :fence
+ON CONFLICT (account, step) DO UPDATE SET requests = requests + excluded.requests
+
 -- name: release
 UPDATE session SET process = NULL, fence = NULL, since_at = NULL, requests = 0, waits_for = NULL, product = NULL,
     received_bytes = 0, rest_until_s = iif(:closed, :rest_until_s, max(rest_until_s, :rest_until_s)),

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from cdsed.clock import Clock
 from cdsed.config.engine_settings import EngineSettings
 from cdsed.engine.grant_rules import HolderState, asks, ends, hold_s, is_granted, is_renewed
-from cdsed.engine.seat import Seat
+from cdsed.engine.seat import LeaseEnd, Seat
 from cdsed.engine.wire import Bye, Dead, GiveUp, Granted, Renew, Renewed, UpMessage, Want, decode, encode
 from cdsed.model.objects import Lease
 from tests.support.seats import seats_over
@@ -212,9 +212,9 @@ class _World:
 
     def _release(self, fence: int, seat: Seat) -> None:
         if self.seat is seat and self.session.fence == fence:
-            closed = self.seats.forget_lease(seat)
+            end = self.seats.forget_lease(seat)
             self.seat, self.session.leased = None, False
-            if closed:
+            if end is not LeaseEnd.OPEN:
                 self.session.rest_until_s = self.clock.now_s
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from cdsed.config.engine_settings import EngineSettings
-from cdsed.engine.seat import Seat
+from cdsed.engine.seat import LeaseEnd, Seat
 from cdsed.engine.seats import Seats
 from cdsed.engine.wire import Bye, Dead, Want, encode
 from cdsed.model.objects import Lease
@@ -42,15 +42,13 @@ def _granted(seats: Seats, fence: int) -> Seat:
 def test_its_word_ends_a_lease(seats):
     seat = _granted(seats, 7)
     seats.hear(encode(Bye("p.1", 7)))
-    assert seat.gave_up
-    assert seats.end_lease(seat)
+    assert seats.end_lease(seat) is LeaseEnd.GAVE_UP
 
 
 def test_its_death_is_another_end(seats):
     seat = _granted(seats, 7)
     seats.hear(encode(Dead("p.1", -9)))
-    assert not seat.gave_up
-    assert seats.end_lease(seat)
+    assert seats.end_lease(seat) is LeaseEnd.DIED
 
 
 def test_a_death_after_its_word_changes_nothing(seats):
@@ -65,3 +63,20 @@ def test_its_word_about_a_lease_does_not_end_the_next(seats):
     seats.hear(encode(Bye("p.1", 7)))
     seats.end_lease(seat)
     assert not _granted(seats, 8).gave_up
+
+
+def test_a_holder_that_gives_leases_back_at_once_rests(seats):
+    for fence in (7, 8, 9):
+        seat = _granted(seats, fence)
+        seats.hear(encode(Bye("p.1", fence)))
+        assert seats.end_lease(seat) is LeaseEnd.GAVE_UP
+    seats.hear(encode(Want("p.1", 10, 9)))
+    assert seats.take() is None
+
+
+def test_a_lease_that_ends_as_asked_is_no_refusal(seats):
+    for fence in range(7, 20):
+        seat = _granted(seats, fence)
+        seats.ask_to_give_up(seat)
+        seats.hear(encode(Bye("p.1", fence)))
+        assert seats.end_lease(seat) is LeaseEnd.GAVE_UP

@@ -77,6 +77,8 @@ def test_a_drain_is_done_when_nothing_is_at_work_there_and_stays_over_restarts(l
     assert _node7(lab).drained_at is None
     record = MachineRecord(lab.db, lab.clock)
     assert record.take(_news(_IDLE)) == {"node7"}
+    assert _node7(lab).drained_at is None, "a connection may have been given before the drain was seen"
+    assert record.take(_news(_IDLE)) == {"node7"}
     assert _node7(lab).drained_at is not None
     assert not _node7(lab).usable
     assert not machines.drain(lab.db, lab.clock, "node7")

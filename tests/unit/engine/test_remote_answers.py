@@ -16,6 +16,7 @@ from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.engine_settings import EngineSettings
 from cdsed.engine.orders import Answer, FetchTask, Sent
 from cdsed.engine.remote_transport import RemoteTransport
+from cdsed.engine.seat import LeaseEnd
 from cdsed.engine.seats import Seats
 from cdsed.engine.wire import Ask, Bye, Granted, Mark, MayAsk, Renew, Result, Task, UpMessage, Want, decode, encode
 from cdsed.model.objects import Digests, Lease, Piece
@@ -154,7 +155,7 @@ def test_a_task_gets_only_what_came_of_it(seed: int) -> None:
         assert ordered + len(holder.allowed) <= len(claimed), "each request was claimed before it was allowed"
         holder.allowed.clear()
         holder.say(Bye(_NONCE, fence))
-        assert seats.forget_lease(seat)
+        assert seats.forget_lease(seat) is LeaseEnd.GAVE_UP
 
 
 def test_what_comes_of_an_earlier_lease_is_no_answer_and_renews_nothing() -> None:
