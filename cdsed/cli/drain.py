@@ -74,7 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
     for target, new in zip(targets, begun, strict=True):
         print(_sentence(target, new=new))
     if done:
-        print("nothing is in transfer")
+        there = " there" if all(kind == "machine" for kind, _ in targets) else ""
+        print(f"nothing is in transfer{there}")
     elif not running:
         print("no daemon runs: products in transfer are finished when it runs again")
     else:

@@ -35,14 +35,15 @@ class MachineRecord:
         """Take what the head hears, every second or so; return the machines that get no new connection."""
         notices.note(self._db, self._clock, notices.ENGINE, news.problem)
         now_s = self._clock.boot_s()
-        if now_s >= self._write_s:
-            self._write_s = now_s + _WRITE_EVERY_S
-            self._write(news, now_s)
         before, drains = self._drains, machines.drains(self._db)
         self._drains = frozenset(drains)
         at_work = {each.name for each in news.machines if each.at_work}
         # Only those that got no connection when the news was made.
-        for name in (name for name in before if name in drains and not drains[name] and name not in at_work):
+        drained = [name for name in before if name in drains and not drains[name] and name not in at_work]
+        if drained or now_s >= self._write_s:
+            self._write_s = now_s + _WRITE_EVERY_S
+            self._write(news, now_s)
+        for name in drained:
             machines.note_drained(self._db, self._clock, name)
             _log.info("machine %s is drained: nothing is at work there", name)
         return self._drains

@@ -131,3 +131,12 @@ def test_the_status_says_why_no_machine_gets_a_connection(lab: StateLab) -> None
     record.take(HeadNews("no worker of Dask runs a pilot", (), {}, {}))
     [notice] = notices.active(lab.db, lab.clock, running=True)
     assert notice.text == "no worker of Dask runs a pilot"
+
+
+def test_who_reads_that_a_machine_is_drained_reads_that_nothing_is_at_work_there(lab: StateLab) -> None:
+    record = MachineRecord(lab.db, lab.clock)
+    machines.drain(lab.db, lab.clock, "node7")
+    record.take(_news(_BUSY))
+    record.take(_news(_IDLE))
+    assert _node7(lab).drained_at is not None
+    assert _node7(lab).now.at_work == 0
