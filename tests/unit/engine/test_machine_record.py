@@ -135,6 +135,7 @@ def test_the_status_says_why_no_machine_gets_a_connection(lab: StateLab) -> None
 
 def test_who_reads_that_a_machine_is_drained_reads_that_nothing_is_at_work_there(lab: StateLab) -> None:
     record = MachineRecord(lab.db, lab.clock)
+    record.take(_news(_BUSY))
     machines.drain(lab.db, lab.clock, "node7")
     record.take(_news(_BUSY))
     record.take(_news(_IDLE))
