@@ -131,8 +131,10 @@ def test_a_drained_machine_ends_what_it_does_and_stays_drained_until_it_is_resum
             drained = lab.command("drain", "node7", "--wait", timeout_s=300)
             assert (drained.returncode, drained.stdout) == (
                 0,
-                "machine node7 gets no new connection until `cdsed resume machine node7`\n"
-                "nothing is in transfer there\n",
+                (
+                    "machine node7 gets no new connection until `cdsed resume machine node7`\n"
+                    "nothing is in transfer there\n"
+                ),
             )
             wait_until("the other is at work", lambda: _at_work(lab, "node8"), 120, daemon=daemon)
             assert re.search(r"node7 .* drained", lab.command("status").stdout)
