@@ -9,34 +9,45 @@ from cdsed._version import __version__
 from cdsed.engine.calls import Calls, EndedCall
 from cdsed.errors import MachineError
 from cdsed.verification.batch_queue import BatchQueue, ProductBatch
-from cdsed.verification.batch_wire import BatchAnswer, BatchOrder, RootMark, Subject, VerdictKind, as_text, read_as
+from cdsed.verification.batch_wire import (
+    BatchAnswer,
+    BatchOrder,
+    RootMark,
+    Subject,
+    VerdictKind,
+    as_text,
+    read_as,
+    share_of,
+)
 from cdsed.verification.judging import unseen
 from cdsed.verification.progress_file import ProgressFile
 
 _LOOK_EVERY_S = 1.0
 #: A worker that refused, or failed, is asked again after so long: names of files are cached for as long on NFS.
 _REST_S = 60.0
-#: A batch is late after so long, or so many times the time that was expected.
-_LATE_S, _LATE_TIMES = 600.0, 20.0
+#: A batch is late after so long, or after the time that slow disks need.
+_LATE_S = 600.0
 
 
 @dataclass(slots=True)
 class _Waited:
-    """A batch on a worker; None: only whether the worker answers."""
+    """A batch on a worker; None: only whether the worker answers. `late`: others verify it, too."""
 
     worker: str
     batch: ProductBatch | None
     begun_s: float
+    late: bool = False
 
 
 @dataclass(slots=True)
 class _WorkerState:
-    """What is known of a worker; `why` it is not used."""
+    """What is known of a worker; `why` it is not used; `refused`: it has verified nothing since it was not."""
 
     node: str
     greeted: bool = False
     may_from_s: float = 0.0
     why: str = "does not answer"
+    refused: bool = False
     stuck: bool = False
 
 
@@ -50,12 +61,14 @@ class ArchiveRun:
     products
         What is still to be verified.
     patience_s
-        For how long the run waits for a worker that can be used.
+        For how long the run waits for a worker that can be used; 0: its only worker is this process, never late.
     notify
         Called with each sentence that a person should read.
+    now_s
+        The clock.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its collaborators, and a clock for tests
         self,
         calls: Calls,
         roots: Sequence[RootMark],
@@ -63,6 +76,8 @@ class ArchiveRun:
         progress: ProgressFile,
         patience_s: float,
         notify: Callable[[str], None],
+        *,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._calls = calls
         self._roots = roots
@@ -73,8 +88,10 @@ class ArchiveRun:
         self._waited: dict[int, _Waited] = {}
         self._workers: dict[str, _WorkerState] = {}
         self._greetings = 0
-        self._begun_s = self._useful_s = time.monotonic()
+        self._now_s = now_s
+        self._begun_s = self._useful_s = now_s()
         self._ran_s = progress.tally.ran_s
+        self._late: dict[int, bool] = {}  # products of late batches, and whether one answer was noted
         self.sentences: dict[str, None] = {}  # what was said of workers
 
     def work(self) -> Iterator[None]:
@@ -87,16 +104,20 @@ class ArchiveRun:
         """
         while True:
             self._hand_out()
-            if self._queue.is_empty and not any(each.batch for each in self._waited.values()):
+            if self._queue.is_empty and not self._is_at_work():
                 return
             for ended in self._calls.ended(_LOOK_EVERY_S):
                 self._take(ended)
-            self._look_for_late()
+            if self._patience_s:
+                self._look_for_late()
             yield
+
+    def _is_at_work(self) -> bool:
+        return any(each.batch and not each.late for each in self._waited.values())
 
     def _hand_out(self) -> None:
         """Give each worker what it can do."""
-        now_s, known = time.monotonic(), self._calls.workers()
+        now_s, known = self._now_s(), self._calls.workers()
         for address in self._workers.keys() - known.keys():
             self._lost(address)
         usable = False
@@ -104,7 +125,7 @@ class ArchiveRun:
             state = self._workers.setdefault(address, _WorkerState(address))
             if now_s < state.may_from_s or state.stuck:
                 continue
-            usable = True
+            usable |= not state.refused
             if not state.greeted:
                 self._greet(address)
                 continue
@@ -112,7 +133,7 @@ class ArchiveRun:
                 self._order(address, batch)
         if usable:
             self._useful_s = now_s
-        elif now_s - self._useful_s >= self._patience_s:
+        elif now_s - self._useful_s >= self._patience_s and not self._is_at_work():
             raise MachineError(self._why_none(), code="Engine")
 
     def _next(self, address: str, threads: int) -> ProductBatch | None:
@@ -125,7 +146,7 @@ class ArchiveRun:
         """Ask a new worker for nothing: what it fails at then is not a fault of a product."""
         if not any(each.worker == address for each in self._waited.values()):
             self._greetings -= 1
-            self._waited[self._greetings] = _Waited(address, None, time.monotonic())
+            self._waited[self._greetings] = _Waited(address, None, self._now_s())
             self._calls.begin(self._greetings, address, as_text(BatchOrder(__version__, (), ())))
 
     def _order(self, address: str, batch: ProductBatch) -> None:
@@ -133,7 +154,7 @@ class ArchiveRun:
         for subject in batch.products:
             if root := next((each for each in self._roots if _is_below(subject.path, each.root)), None):
                 roots[root] = None
-        self._waited[batch.number] = _Waited(address, batch, time.monotonic())
+        self._waited[batch.number] = _Waited(address, batch, self._now_s())
         self._calls.begin(batch.number, address, as_text(BatchOrder(__version__, tuple(roots), batch.products)))
 
     def _take(self, ended: EndedCall) -> None:
@@ -141,8 +162,12 @@ class ArchiveRun:
         if waited is None:
             return
         state, batch = self._workers[waited.worker], waited.batch
+        if waited.late:
+            state.stuck, state.may_from_s = False, 0.0
+            if batch is not None and ended.answer is None:
+                return  # others have it
         if ended.answer is not None:
-            self._answered(waited.worker, state, batch, read_as(BatchAnswer, ended.answer))
+            self._answered(waited.worker, state, batch, read_as(BatchAnswer, ended.answer), late=waited.late)
         elif batch is None:
             self._refuse(waited.worker, f"cannot verify: {ended.raised or 'it was lost'}")
         elif ended.raised is None:
@@ -150,15 +175,18 @@ class ArchiveRun:
         else:
             self._note(batch, self._queue.failed(batch, f"cdsed has failed: {ended.raised}", state.node))
 
-    def _answered(self, address: str, state: _WorkerState, batch: ProductBatch | None, answer: BatchAnswer) -> None:
+    def _answered(
+        self, address: str, state: _WorkerState, batch: ProductBatch | None, answer: BatchAnswer, *, late: bool
+    ) -> None:
         state.node, state.greeted = answer.node, True
         why = answer.refused or self._not_seen_there(answer)
         if why:
             self._refuse(address, why)
-            if batch is not None:
+            if batch is not None and not late:
                 self._queue.put_back(batch)
             return
         if batch is not None:
+            state.refused = False
             self._queue.measured(batch, answer.seconds)
             products, judged = self._queue.unread(batch, answer)
             self._note(replace(batch, products=products), judged)
@@ -176,8 +204,8 @@ class ArchiveRun:
 
     def _refuse(self, address: str, why: str) -> None:
         state = self._workers[address]
-        state.may_from_s, state.why = time.monotonic() + _REST_S, why
-        state.greeted = False
+        state.may_from_s, state.why = self._now_s() + _REST_S, why
+        state.greeted, state.refused = False, True
         sentence = f"{state.node} {why}"
         if sentence not in self.sentences:
             self.sentences[sentence] = None
@@ -186,11 +214,11 @@ class ArchiveRun:
     def _lost(self, address: str) -> None:
         """Take back what a worker had that is gone."""
         state = self._workers.pop(address)
-        mine = [(number, each.batch) for number, each in self._waited.items() if each.worker == address]
+        mine = [(number, each) for number, each in self._waited.items() if each.worker == address]
         for number, _ in mine:
             self._calls.forget(number)
             del self._waited[number]
-        batches = [batch for _, batch in mine if batch is not None]
+        batches = [each.batch for _, each in mine if each.batch is not None and not each.late]
         for batch in batches:
             self._lost_batch(batch, state, alone=len(batches) == 1)
         if batches:
@@ -205,28 +233,33 @@ class ArchiveRun:
             self._queue.suspect(batch)
 
     def _look_for_late(self) -> None:
-        now_s = time.monotonic()
-        for number, each in list(self._waited.items()):
-            expected_s = sum(
-                self._queue.expected_s(other.batch)
+        for each in list(self._waited.values()):
+            slow_s = sum(
+                self._queue.slow_s(other.batch)
                 for other in self._waited.values()
                 if other.worker == each.worker and other.batch is not None
             )
-            late_s = max(_LATE_S, _LATE_TIMES * expected_s)
-            if now_s - each.begun_s <= late_s:
+            late_s = max(_LATE_S, slow_s)
+            if each.late or self._now_s() - each.begun_s <= late_s:
                 continue
-            self._calls.forget(number)
-            del self._waited[number]
+            each.late = True
             why, state = f"has not answered for {late_s:.0f} s", self._workers[each.worker]
             self._refuse(each.worker, why)
             state.stuck = True
             if each.batch is not None:
-                self._note(each.batch, self._queue.late(each.batch, f"a worker {why}", state.node))
+                for product in each.batch.products:
+                    self._late.setdefault(product.position, False)
+                self._note(each.batch, self._queue.failed(each.batch, f"a worker {why}", state.node))
 
     def _note(self, batch: ProductBatch, answer: BatchAnswer | None) -> None:
-        if answer is not None and batch.products:
-            ran_s = self._ran_s + time.monotonic() - self._begun_s
-            self._progress.append(batch.products, answer, ran_s)
+        """Note an answer; the second one about products of a late batch is dropped."""
+        if answer is None:
+            return
+        products = tuple(each for each in batch.products if not self._late.get(each.position))
+        if products:
+            answer = share_of(answer, frozenset(each.position for each in products), len(batch.products))
+            self._late |= {each.position: True for each in products if each.position in self._late}
+            self._progress.append(products, answer, self._ran_s + self._now_s() - self._begun_s)
 
     def _why_none(self) -> str:
         reasons = [f"{state.node} {state.why}" for state in self._workers.values()]

@@ -17,7 +17,10 @@ _PRODUCTS_MAX = 1000
 # A first guess of what verification takes; measured batches correct it.
 _GUESSED_S, _GUESSED_BYTES_PER_S, _GUESSED_SIZE_BYTES = 0.01, 200e6, 100e6
 _SMOOTHING = 0.3
-_CORRECTION_MIN, _CORRECTION_MAX = 0.001, 1000.0
+# Many small products that were fast say little of large ones.
+_CORRECTION_MIN, _CORRECTION_MAX = 0.1, 1000.0
+# What slow disks need, as multiples of the guess: 5 MB/s, with large products where the size is unknown.
+_SLOW_TIMES, _LARGE_SIZE_BYTES = 40.0, 20e9
 #: After so many of its own failures a product is given up.
 _TRIES_MAX = 2
 
@@ -68,9 +71,10 @@ class BatchQueue:
             self._again.append(batch)
         return self._cut()
 
-    def expected_s(self, batch: ProductBatch) -> float:
-        """Return how long a batch will take."""
-        return batch.guess_s * self._correction
+    def slow_s(self, batch: ProductBatch) -> float:
+        """Return how long a batch takes on slow disks."""
+        guess_s = sum(_guess_s(each, _LARGE_SIZE_BYTES) for each in batch.products)
+        return _SLOW_TIMES * max(self._correction, 1.0) * guess_s
 
     def measured(self, batch: ProductBatch, seconds: float) -> None:
         """Take how long a batch took."""
@@ -88,16 +92,12 @@ class BatchQueue:
         self.put_back(replace(batch, alone=True))
 
     def failed(self, batch: ProductBatch, why: str, node: str) -> BatchAnswer | None:
-        """Take back a batch at which its worker has failed; return an answer if its one product is given up."""
+        """Take back a batch at which its worker failed or is late; return an answer if its one product is given up."""
         if len(batch.products) > 1:
             half = len(batch.products) // 2
             for products in (batch.products[:half], batch.products[half:]):
                 self._put(products, alone=True, tries=0)
             return None
-        return self._tried(batch.products, batch.tries + 1, why, node)
-
-    def late(self, batch: ProductBatch, why: str, node: str) -> BatchAnswer | None:
-        """Take back a batch of which nothing is heard; return an answer if it is given up."""
         return self._tried(batch.products, batch.tries + 1, why, node)
 
     def unread(self, batch: ProductBatch, answer: BatchAnswer) -> tuple[tuple[Subject, ...], BatchAnswer]:
@@ -127,19 +127,22 @@ class BatchQueue:
     def _cut(self) -> ProductBatch | None:
         """Read as many products as some seconds of work are."""
         products: list[Subject] = []
-        guess_s = 0.0
+        guess_s = expected_s = 0.0
         for each in self._products:
             products.append(each)
             guess_s += _guess_s(each)
-            if guess_s * self._correction >= _WANTED_S or len(products) >= _PRODUCTS_MAX:
+            # What is unknown may be large, even if all were small so far.
+            correction = self._correction if each.size_bytes is not None else max(self._correction, 1.0)
+            expected_s += correction * _guess_s(each)
+            if expected_s >= _WANTED_S or len(products) >= _PRODUCTS_MAX:
                 break
         else:
             self._read = True
         return ProductBatch(next(self._numbers), tuple(products), guess_s) if products else None
 
 
-def _guess_s(subject: Subject) -> float:
-    size_bytes = _GUESSED_SIZE_BYTES if subject.size_bytes is None else subject.size_bytes
+def _guess_s(subject: Subject, unknown_bytes: float = _GUESSED_SIZE_BYTES) -> float:
+    size_bytes = unknown_bytes if subject.size_bytes is None else subject.size_bytes
     return _GUESSED_S + size_bytes / _GUESSED_BYTES_PER_S
 
 

@@ -1,6 +1,6 @@
 """What a worker is asked to verify, and what it answers: JSON, read strictly; names, paths, counts, no secret."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar
@@ -96,6 +96,18 @@ class BatchAnswer(Strict):
     size_bytes: int = 0
     seconds: float = 0.0
     problems: tuple[FoundProblem, ...] = ()
+
+
+def share_of(answer: BatchAnswer, kept: frozenset[int], of: int) -> BatchAnswer:
+    """Return an answer about fewer of its products, with their share of its sums; `of`: how many it was about."""
+    share = len(kept) / of
+    return replace(
+        answer,
+        parts=round(answer.parts * share),
+        size_bytes=round(answer.size_bytes * share),
+        seconds=answer.seconds * share,
+        problems=tuple(each for each in answer.problems if each.position in kept),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,10 @@ def _subjects(count: int) -> list[Subject]:
     return [Subject(n, f"P{n}", f"/archive/P{n}", False, 1_000_000, n) for n in range(1, count + 1)]
 
 
+def _positions(order: str) -> set[int]:
+    return {each.position for each in read_as(BatchOrder, order).products}
+
+
 class _Farm:
     """Workers that do what a test says; one that dies comes back under another address."""
 
@@ -46,6 +51,8 @@ class _Farm:
         self.old: set[str] = set()
         self.dies_by_chance = 0.0
         self.lost_by_chance = 0.0
+        self.hanging: set[int] = set()
+        self.now_s = 0.0
         self.waiting: list[tuple[int, str, str]] = []
         self.at_work = self.most_at_work = 0
 
@@ -59,12 +66,20 @@ class _Farm:
     def forget(self, number: int) -> None:
         self.waiting = [each for each in self.waiting if each[0] != number]
 
-    def ended(self, timeout_s: float) -> Sequence[EndedCall]:  # noqa: ARG002
+    def clock_s(self) -> float:
+        """Return a time that passes while the run waits."""
+        return self.now_s
+
+    def ended(self, timeout_s: float) -> Sequence[EndedCall]:
+        self.now_s += timeout_s
         here = [each for each in self.waiting if each[1] in self.addresses]
         if not here:
             return ()
         first = {worker: each for each in reversed(here) for worker in [each[1]]}  # a worker takes one after the other
-        number, worker, text = self.dice.choice(list(first.values()))
+        free = [each for each in first.values() if not self.hanging & _positions(each[2])]
+        if not free:
+            return ()
+        number, worker, text = self.dice.choice(free)
         order = read_as(BatchOrder, text)
         positions = {each.position for each in order.products}
         if positions & self.deadly or (positions and self.dice.random() < self.dies_by_chance):
@@ -95,6 +110,20 @@ class _Farm:
         return BatchAnswer(worker, size_bytes=len(order.products), seconds=0.2, problems=found)
 
 
+class _Slow(_Farm):
+    """Workers that begin with a pause of so many seconds, after they were greeted."""
+
+    def __init__(self, workers: int, hangs_s: float) -> None:
+        super().__init__(workers)
+        self.hangs_s = hangs_s
+
+    def ended(self, timeout_s: float) -> Sequence[EndedCall]:
+        if any(_positions(text) for _, _, text in self.waiting) and self.now_s < self.hangs_s:
+            self.now_s += 100
+            return ()
+        return super().ended(timeout_s)
+
+
 class _Ran:
     """A run that has ended, and what its file says."""
 
@@ -111,7 +140,9 @@ class _Ran:
         self.progress = ProgressFile(directory / "progress.jsonl", RunHead(SCHEMA, __version__, (), 0.0))
         self.progress.begin()
         with self.progress:
-            run = ArchiveRun(farm, roots, iter(subjects), self.progress, patience_s, self.said.append)
+            run = ArchiveRun(
+                farm, roots, iter(subjects), self.progress, patience_s, self.said.append, now_s=farm.clock_s
+            )
             for _ in run.work():
                 pass
 
@@ -191,6 +222,36 @@ def test_without_a_worker_that_can_the_run_ends_and_says_why(tmp_path: Path) -> 
         _Ran(tmp_path, farm, _subjects(10))
 
 
+def test_workers_that_refuse_again_and_again_are_not_waited_for_forever(tmp_path: Path) -> None:
+    farm = _Farm(2)
+    farm.refusing = {"w0", "w1"}
+    with pytest.raises(MachineError, match="no worker can verify"):
+        _Ran(tmp_path, farm, _subjects(10), patience_s=150)
+    assert 150 <= farm.now_s < 200
+
+
+def test_a_product_at_which_workers_hang_is_given_up_and_no_other(tmp_path: Path) -> None:
+    farm = _Farm(40)
+    farm.hanging = {77}
+    ran = _Ran(tmp_path, farm, _subjects(300), patience_s=150)
+    assert (ran.judged, ran.found) == (list(range(1, 301)), {77: VerdictKind.UNREADABLE})
+
+
+def test_this_process_is_never_late_and_products_of_unknown_size_may_be_large(tmp_path: Path) -> None:
+    unknown = [replace(each, size_bytes=None) for each in _subjects(10)]
+    for patience_s, hangs_s in ((0, 10**6), (150, 39_000)):
+        farm = _Slow(1, hangs_s)
+        ran = _Ran(tmp_path, farm, unknown, patience_s=patience_s)
+        assert (ran.judged, ran.found, ran.said) == (list(range(1, 11)), {}, [])
+
+
+def test_an_answer_that_comes_late_counts_once(tmp_path: Path) -> None:
+    farm = _Slow(1, 2000)
+    ran = _Ran(tmp_path, farm, _subjects(10), patience_s=3000)
+    assert (ran.judged, ran.found) == (list(range(1, 11)), {})
+    assert ran.said == ["w0 has not answered for 600 s"]
+
+
 def test_absent_for_a_worker_is_absent_only_if_it_is_absent_here_too(tmp_path: Path) -> None:
     names = ["here", "gone", "other"]
     for name in ("here", "other"):
@@ -223,6 +284,17 @@ def test_batches_become_some_seconds_of_work() -> None:
         queue.measured(batch, 0.01 * len(batch.products))
     assert sizes[-1] == pytest.approx(500, rel=0.1)
     assert max(sizes) <= 1000
+
+
+def test_many_small_products_that_were_fast_make_no_batches_of_many_large_ones() -> None:
+    large = [replace(each, size_bytes=10**9) for each in _subjects(200)]
+    unknown = [replace(each, size_bytes=None) for each in _subjects(200)]
+    for those in (large, unknown):
+        queue = BatchQueue(iter(_subjects(20_000) + those))
+        while (batch := queue.next(idle=True)) is not None and batch.products[0] not in those:
+            queue.measured(batch, 0.000_001)
+        assert batch is not None
+        assert len(batch.products) <= 10
 
 
 def test_an_order_has_names_and_paths_and_no_secret() -> None:
