@@ -1,6 +1,7 @@
 """Code that the commands about listings share: reading a whole listing, and writing one for the inbox."""
 
 import csv
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -129,3 +130,8 @@ def rejected_lines(contents: Contents) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
     return [asdict(line) for line in contents.rejected]
+
+
+def drop_stdout() -> None:
+    """Write to nowhere: the reader, e.g. head, has closed the pipe. See the Python documentation on SIGPIPE."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

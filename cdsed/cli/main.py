@@ -106,8 +106,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130  # as a shell reports SIGINT
     except BrokenPipeError:
-        # The reader, e.g. head, has closed the pipe: exit silently. See the Python documentation on SIGPIPE.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from cdsed.cli.listing import drop_stdout
+
+        drop_stdout()
         return ExitCode.OK
     except PermissionError as error:
         remedy = f"run it as the user of the daemon, or let this one (uid {os.geteuid()}) use it"

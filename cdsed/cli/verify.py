@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdsed.cli.choosing import NAMES_HELP
-from cdsed.cli.listing import check_output, say
+from cdsed.cli.listing import check_output, drop_stdout, say
 from cdsed.errors import AlreadyRunning, ExitCode, Stopped, UsageError
 
 if TYPE_CHECKING:
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
 
     from cdsed.config.settings import Settings
     from cdsed.engine.calls import Calls
-    from cdsed.verification.batch_wire import RootMark, RunHead
-    from cdsed.verification.progress_file import ProgressFile
+    from cdsed.verification.batch_wire import FoundProblem, RootMark, RunHead
+    from cdsed.verification.progress_file import ProgressFile, RunTally
     from cdsed.verification.selection_walk import SelectionWalk
 
-_FOLDER, _PROGRESS, _REPORT, _LOCK = "verify", "progress.jsonl", "report.json", "lock"
+_FOLDER, _REPORT, _LOCK = "verify", "report.json", "lock"
+#: What an interrupted run found right counts for so long.
+_KEPT_S = 7 * 86400.0
 _DRAW_EVERY_S, _WRITE_EVERY_S = 0.5, 30.0
 _SHOWN = 20
 #: A cluster whose workers start, or rest after a failure, is waited for so long; this process is not.
@@ -83,14 +86,19 @@ def run(arguments: argparse.Namespace) -> int:
     if not lock.acquire():
         raise AlreadyRunning(f"another cdsed verify holds {lock.path}: wait for it, or stop it")
     try:
-        progress = _progress(folder / _PROGRESS, arguments.names)
+        progress = _progress(folder, arguments.names)
         walk = SelectionWalk(settings, chosen)
         sentences = _verify(arguments, settings, progress, walk, roots)
         write_report(report, progress, sentences, SYSTEM_CLOCK.utc_s())
-        _print(arguments, progress, report)
+        shown = list(islice((each for record in progress.records() for each in record.answer.problems), _SHOWN))
         progress.path.unlink()
     finally:
         lock.release()
+    try:
+        _print(arguments, progress.tally, shown, report)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        drop_stdout()
     return ExitCode.UNFINISHED if progress.tally.found else ExitCode.OK
 
 
@@ -100,13 +108,23 @@ def _chosen(db: Any, names: list[str]) -> list[int] | None:
     return choose(db, names).every_product(db) if names else None
 
 
-def _progress(path: Path, names: list[str]) -> "ProgressFile":
+def _progress(folder: Path, names: list[str]) -> "ProgressFile":
+    """Return the progress file of these names; drop old ones."""
+    import hashlib
+
     from cdsed._version import __version__
     from cdsed.clock import SYSTEM_CLOCK
     from cdsed.verification.batch_wire import RunHead
     from cdsed.verification.progress_file import SCHEMA, ProgressFile
 
-    return ProgressFile(path, RunHead(SCHEMA, __version__, tuple(sorted(set(names))), SYSTEM_CLOCK.utc_s()))
+    now_s = SYSTEM_CLOCK.utc_s()
+    for each in folder.glob("progress*.jsonl"):
+        if now_s - each.stat().st_mtime > _KEPT_S:
+            say("an interrupted run of more than a week ago is dropped")
+            each.unlink()
+    head = RunHead(SCHEMA, __version__, tuple(sorted(set(names))), now_s)
+    which = f"-{hashlib.sha256(repr(head.names).encode()).hexdigest()[:16]}" if names else ""
+    return ProgressFile(folder / f"progress{which}.jsonl", head)
 
 
 def _verify(
@@ -117,6 +135,7 @@ def _verify(
     roots: "list[RootMark]",
 ) -> list[str]:
     """Verify what is left; return what was said of workers."""
+    from cdsed.clock import iso
     from cdsed.verification.archive_run import ArchiveRun
     from cdsed.verification.progress_file import StampsByPosition
     from cdsed.view.wording import number, plural
@@ -138,7 +157,7 @@ def _verify(
     else:
         progress.keep(lambda position, stamp: current.get(position) == stamp)
         so_far = f"{number(progress.tally.products)} of {number(total)} products"
-        say(f"an interrupted run has verified {so_far}: it continues")
+        say(f"an interrupted run has verified {so_far}: it continues what began {iso(left.begun_at)}")
         if changed:
             say(f"changed since, and verified again: {plural(changed, 'product')}")
     if progress.tally.products == total:
@@ -149,11 +168,13 @@ def _verify(
         work = ArchiveRun(calls, roots, to_do, progress, patience_s, say)
         for _ in work.work():
             draw()
+    if (fewer := total - progress.tally.products) > 0:
+        say(f"no longer on disk, and not verified: {plural(fewer, 'product')}")
     return list(work.sentences)
 
 
 def _left(progress: "ProgressFile") -> "RunHead | None":
-    """Return what an interrupted run has verified, if it was of the same products; else say why not."""
+    """Return what an interrupted run has verified, if this version has written it; else say so."""
     left = progress.left()
     if left is None or (left.schema, left.version, left.names) == (
         progress.head.schema,
@@ -161,8 +182,7 @@ def _left(progress: "ProgressFile") -> "RunHead | None":
         progress.head.names,
     ):
         return left
-    what = "by another version of cdsed" if left.names == progress.head.names else "of other products"
-    say(f"an interrupted run {what} is dropped; this one begins with the first product")
+    say("an interrupted run by another version of cdsed is dropped; this one begins with the first product")
     return None
 
 
@@ -220,7 +240,7 @@ def _drawn(progress: "ProgressFile", total: int) -> "Iterator[Callable[[], None]
         tally = progress.tally
         speed = (tally.size_bytes - before_bytes) / (now_s - begun_s)
         pace = (tally.products - before) / (now_s - begun_s)
-        to_go = total - tally.products
+        to_go = max(0, total - tally.products)  # the daemon may have added some
         words = [
             f"{number(tally.products)} of {number(total)} products",
             f"{number(tally.found.total())} not right",
@@ -238,7 +258,7 @@ def _drawn(progress: "ProgressFile", total: int) -> "Iterator[Callable[[], None]
         sys.stderr.flush()
 
 
-def _print(arguments: argparse.Namespace, progress: "ProgressFile", report: Path) -> None:
+def _print(arguments: argparse.Namespace, tally: "RunTally", shown: "list[FoundProblem]", report: Path) -> None:
     import shutil
 
     from cdsed.verification.batch_wire import VerdictKind
@@ -249,9 +269,7 @@ def _print(arguments: argparse.Namespace, progress: "ProgressFile", report: Path
         with report.open(encoding="utf-8") as file:
             shutil.copyfileobj(file, sys.stdout)
         return
-    tally = progress.tally
-    shown = (each for record in progress.records() for each in record.answer.problems)
-    for each, _ in zip(shown, range(_SHOWN), strict=False):
+    for each in shown:
         print(printable(f"{each.finding}: {each.path} (seen by {each.node})"))
         for text in each.problems:
             print(printable(f"    {text}"))

@@ -6,6 +6,7 @@ there are is our own list: its cluster keeps one that could not be submitted, an
 
 import asyncio
 import logging
+import re
 import sys
 import uuid
 from collections.abc import Callable
@@ -181,7 +182,7 @@ def _of_system(settings: JobQueueSettings) -> dict[str, Any]:
             return {}
         case "slurm":
             # The environment of the daemon may have the password of a proxy, and sbatch would copy it into the job.
-            unset = [] if any("--export" in line for line in directives) else ["--export=NONE"]
+            unset = [] if any(re.search(r"--export(=|\s|$)", line) for line in directives) else ["--export=NONE"]
             own = {"account": settings.account, "job_extra_directives": unset + directives}
         case "pbs":
             own = {"account": settings.account, "job_extra_directives": directives}

@@ -15,7 +15,16 @@ from typing import Self
 from cdsed.dir_handle import whole_file, write_all
 from cdsed.errors import MachineError
 from cdsed.verification.batch_queue import stamps
-from cdsed.verification.batch_wire import BatchAnswer, BatchRecord, RunHead, Subject, VerdictKind, as_text, read_as
+from cdsed.verification.batch_wire import (
+    BatchAnswer,
+    BatchRecord,
+    RunHead,
+    Subject,
+    VerdictKind,
+    as_text,
+    read_as,
+    share_of,
+)
 
 SCHEMA = 1
 
@@ -105,11 +114,13 @@ class ProgressFile:
             file.write(f"{as_text(self.head)}\n".encode())
 
     def verified(self) -> StampsByPosition:
-        """Return the products of an interrupted run."""
+        """Return the products that an interrupted run found right; others may have been repaired since."""
         found = StampsByPosition()
         for record in self.records():
+            problems = {each.position for each in record.answer.problems}
             for position, stamp in record.done:
-                found.put(position, stamp)
+                if position not in problems:
+                    found.put(position, stamp)
         return found
 
     def keep(self, is_current: Callable[[int, int], bool]) -> None:
@@ -121,10 +132,10 @@ class ProgressFile:
             file.write(f"{as_text(left)}\n".encode())
             for record in self.records():
                 done = tuple(each for each in record.done if is_current(*each))
-                kept = {position for position, _ in done}
-                problems = tuple(each for each in record.answer.problems if each.position in kept)
                 if done:
-                    current = replace(record, done=done, answer=replace(record.answer, problems=problems))
+                    kept = frozenset(position for position, _ in done)
+                    answer = share_of(record.answer, kept, len(record.done))
+                    current = replace(record, done=done, answer=answer)
                     self.tally.add(current)
                     file.write(f"{as_text(current)}\n".encode())
 

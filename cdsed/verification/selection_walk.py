@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cdsed.config.settings import Settings
+from cdsed.errors import StateError
 from cdsed.local.marker import look
 from cdsed.process.lock import is_running
 from cdsed.store import disks, on_disk
-from cdsed.store.database import Database, Row, open_read_only
+from cdsed.store.database import FILE_NAME, Database, Row, open_read_only
 from cdsed.verification.batch_wire import RootMark, Subject
 
 _PAGE_ROWS = 5000
@@ -24,10 +25,16 @@ class SelectionWalk:
     ----------
     chosen
         The numbers of the products; None: all that are on disk.
+
+    Raises
+    ------
+    StateError
+        The state is gone, or is another one than before.
     """
 
     def __init__(self, settings: Settings, chosen: Collection[int] | None) -> None:
         self._state_dir = settings.state_dir
+        self._inode = _inode(self._state_dir)
         self._chosen = None if chosen is None else frozenset(chosen)
 
     def subjects(self, wanted: Callable[[Subject], bool] = lambda _: True) -> Iterator[Subject]:
@@ -43,7 +50,16 @@ class SelectionWalk:
 
     def _page(self, after: int) -> list[Row]:
         with opened(self._state_dir) as db:
-            return [] if db is None else list(on_disk.page(db, after, _PAGE_ROWS))
+            if db is None or _inode(self._state_dir) != self._inode:
+                raise StateError(f"the state in {self._state_dir} is gone or was replaced: start this command again")
+            return list(on_disk.page(db, after, _PAGE_ROWS))
+
+
+def _inode(state_dir: Path) -> int:
+    try:
+        return (state_dir / FILE_NAME).stat().st_ino
+    except FileNotFoundError:
+        return 0
 
 
 @contextmanager

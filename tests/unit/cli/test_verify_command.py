@@ -1,11 +1,18 @@
 import json
+import os
 import signal
 
+import pytest
+
 from cdsed.clock import SYSTEM_CLOCK
+from cdsed.config.load import load_settings
+from cdsed.errors import StateError
 from cdsed.local.marker import MARKER
 from cdsed.model.listing import ProductRequest
 from cdsed.process.lock import KernelLock
 from cdsed.store import products
+from cdsed.store.database import FILE_NAME
+from cdsed.verification.selection_walk import SelectionWalk
 from tests.support.archive_lab import ArchiveLab, wait_while_it_runs
 from tests.support.cli_lab import CliLab
 from tests.support.local_products import make_part, make_product
@@ -90,12 +97,57 @@ def _interrupted(lab: ArchiveLab, *arguments: str) -> None:
         process.kill()
 
 
-def test_another_selection_begins_with_the_first_product_and_says_so(cli_lab: CliLab) -> None:
+def test_another_selection_has_its_own_progress(cli_lab: CliLab) -> None:
     lab = ArchiveLab(cli_lab, 400)
     _interrupted(lab)
-    done = lab.verify("S1*")
-    assert "an interrupted run of other products is dropped" in done.stderr
+    assert lab.verify(lab.names[0]).stderr == ""
+    assert lab.report()["products"] == 1
+    assert "it continues what began 20" in lab.verify().stderr
     assert lab.report()["products"] == 400
+
+
+def test_what_was_repaired_since_is_right(cli_lab: CliLab) -> None:
+    lab = ArchiveLab(cli_lab, 400)
+    file = lab.paths[lab.names[0]] / "measurement" / "a.tiff"
+    whole = file.read_bytes()
+    file.write_bytes(b"Pixels")
+    _interrupted(lab)
+    file.write_bytes(whole)
+    done = lab.verify()
+    assert "it continues" in done.stderr
+    assert (done.returncode, lab.report()["right"]) == (0, 400)
+
+
+def test_an_interrupted_run_of_long_ago_is_dropped(cli_lab: CliLab) -> None:
+    lab = ArchiveLab(cli_lab, 400)
+    _interrupted(lab)
+    os.utime(lab.progress, (0, 0))
+    assert lab.verify().stderr == "an interrupted run of more than a week ago is dropped\n"
+
+
+def test_a_reader_that_goes_away_changes_no_exit_code_and_leaves_no_progress(cli_lab: CliLab) -> None:
+    lab = ArchiveLab(cli_lab, 10)
+    lab.damage()
+    with lab.begin() as process:
+        assert process.stdout
+        process.stdout.close()
+        assert process.wait(timeout=170) == 1
+    assert not lab.progress.exists()
+
+
+def test_a_state_that_is_replaced_ends_it(cli_lab: CliLab) -> None:
+    ArchiveLab(cli_lab, 1)
+    walk = SelectionWalk(load_settings(cli_lab.config, {}), None)
+    assert len(list(walk.subjects())) == 1
+    state = cli_lab.state_dir / FILE_NAME
+    copy = state.with_name("copy")
+    copy.write_bytes(state.read_bytes())
+    copy.rename(state)
+    with pytest.raises(StateError, match="is gone or was replaced"):
+        list(walk.subjects())
+    state.unlink()
+    with pytest.raises(StateError, match="is gone or was replaced"):
+        list(walk.subjects())
 
 
 def test_restart_verifies_all_again(cli_lab: CliLab) -> None:

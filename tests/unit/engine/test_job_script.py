@@ -90,6 +90,7 @@ def test_the_example_for_pbs_makes_this_job(tmp_path):
             ["accounting_group = lab", "MY.DaskWorkerCores = 2", "Executable = /bin/sh"],
         ),
         ({"directives": ["--export=HOME,PATH"]}, ["#SBATCH --export=HOME,PATH"]),
+        ({"directives": ["--export-file=/shared/environment"]}, ["#SBATCH --export=NONE"]),
     ],
 )
 def test_the_other_systems_get_what_they_know(tmp_path, changes, lines):
