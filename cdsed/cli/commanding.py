@@ -115,8 +115,7 @@ def open_for_change(state_dir: Path) -> "Iterator[Database]":
         if there is None:
             raise UsageError(f"no state at {state_dir}: nothing was ever asked for; start the daemon once")
     file = state_dir / FILE_NAME
-    if file.stat().st_uid != os.geteuid() or not os.access(file, os.W_OK):
-        raise PermissionError(errno.EACCES, "permission denied", str(file))
+    check_owner(state_dir)
     opened = _inode(file)
     db = join_state(state_dir)
     try:
@@ -125,6 +124,21 @@ def open_for_change(state_dir: Path) -> "Iterator[Database]":
         db.close()
     if _inode(file) != opened:
         raise StateError(f"the state {file} was replaced while this command ran: look at `cdsed status`, and repeat it")
+
+
+def check_owner(state_dir: Path) -> None:
+    """Check that files which this command makes belong to the user of the daemon.
+
+    Raises
+    ------
+    PermissionError
+        The state belongs to another user, or cannot be written.
+    """
+    from cdsed.store.database import FILE_NAME
+
+    file = state_dir / FILE_NAME
+    if file.exists() and (file.stat().st_uid != os.geteuid() or not os.access(file, os.W_OK)):
+        raise PermissionError(errno.EACCES, "permission denied", str(file))
 
 
 def _inode(file: Path) -> int:

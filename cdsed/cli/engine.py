@@ -50,13 +50,15 @@ def run_check(arguments: argparse.Namespace) -> int:
         print(f"the daemon submits jobs as this one, {settings.engine.jobqueue.jobs_max} at most:\n")
         print(job_script(settings.engine).rstrip())
         return ExitCode.OK
-    if settings.engine.kind == "local" or settings.engine.scheduler == "local":
+    if settings.engine.scheduler == "local":
         print("the daemon itself starts what has the connections: you have no other worker to check")
         return ExitCode.OK
+    from cdsed.cli.commanding import check_owner
     from cdsed.engine.dask_client import on_every_worker
     from cdsed.engine.visibility import SEEN_WITHIN_S, marked
     from cdsed.engine.worker_check import WorkerLook, look, versions
 
+    check_owner(settings.state_dir)
     place = settings.pre_spool_for(settings.spools[0])
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     with marked([place]) as markers:
@@ -103,6 +105,8 @@ def run_init(arguments: argparse.Namespace) -> int:
     directory: Path = arguments.directory.resolve()
     if directory.exists():
         raise UsageError(f"{directory} exists; name a new directory")
+    if not directory.parent.is_dir():
+        raise UsageError(f"there is no directory {directory.parent}")
     make_certificate(directory)
     certificate, key = (shlex.quote(str(directory / name)) for name in (CERTIFICATE_NAME, KEY_NAME))
     tls = f"--tls-ca-file {certificate} --tls-cert {certificate} --tls-key {key}"

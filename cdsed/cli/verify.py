@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdsed.cli.choosing import NAMES_HELP
+from cdsed.cli.commanding import check_owner
 from cdsed.cli.listing import check_output, drop_stdout, say
-from cdsed.errors import AlreadyRunning, ExitCode, Stopped, UsageError
+from cdsed.errors import AlreadyRunning, ExitCode, MachineError, Stopped, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,8 @@ def add_parser(subparsers: Any) -> None:
         "verify",
         help="verify products on disk again: the digest of each file",
         description="Compare each product on disk with its manifest again: the digest of every file. Interrupted, it "
-        "continues where it was. Writes a report. Exits with 1 when a product is wrong, absent or unreadable.",
+        "continues where it was. Writes a report. Exits with 1 when a product is wrong, absent or unreadable, and "
+        "with 75 when no worker can verify.",
     )
     command.add_argument("names", nargs="*", metavar="PRODUCT|LISTING", help=f"{NAMES_HELP} (default: all on disk)")
     command.add_argument(
@@ -62,6 +64,11 @@ def run(arguments: argparse.Namespace) -> int:
     -------
     int
         0; `ExitCode.UNFINISHED` when a product is wrong, absent or unreadable.
+
+    Raises
+    ------
+    MachineError
+        No worker can verify now, with `ExitCode.TEMPORARY`.
     """
     from cdsed.clock import SYSTEM_CLOCK
     from cdsed.config.load import load_settings
@@ -74,6 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     check_output(arguments.output)
     settings = load_settings(arguments.config, os.environ)
+    check_owner(settings.state_dir)
     with opened(settings.state_dir) as db:
         if db is None:
             raise UsageError(f"there is no state in {settings.state_dir} yet, so no product is known")
@@ -85,13 +93,18 @@ def run(arguments: argparse.Namespace) -> int:
     lock = KernelLock(folder / _LOCK)
     if not lock.acquire():
         raise AlreadyRunning(f"another cdsed verify holds {lock.path}: wait for it, or stop it")
+    progress = _progress(folder, arguments.names)
     try:
-        progress = _progress(folder, arguments.names)
         walk = SelectionWalk(settings, chosen)
         sentences = _verify(arguments, settings, progress, walk, roots)
         write_report(report, progress, sentences, SYSTEM_CLOCK.utc_s())
         shown = list(islice((each for record in progress.records() for each in record.answer.problems), _SHOWN))
         progress.path.unlink()
+    except MachineError as error:
+        if progress.tally.products:
+            say("what was verified is kept: start the same command again to continue")
+        error.exit_code = ExitCode.TEMPORARY
+        raise
     finally:
         lock.release()
     try:
@@ -165,7 +178,7 @@ def _verify(
     to_do = walk.subjects(lambda each: current.get(each.position) != each.stamp)
     with _calls(arguments, settings) as calls, progress, _drawn(progress, total) as draw:
         patience_s = _PATIENCE_S if arguments.engine else 0.0
-        work = ArchiveRun(calls, roots, to_do, progress, patience_s, say)
+        work = ArchiveRun(calls, roots, to_do, progress, patience_s, say, look_again=walk.now)
         for _ in work.work():
             draw()
     if (fewer := total - progress.tally.products) > 0:

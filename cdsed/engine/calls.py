@@ -5,8 +5,8 @@ retried here.
 """
 
 import queue
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Protocol
 
@@ -48,8 +48,18 @@ class CallsHere:
 
     def __init__(self, call: TextCall) -> None:
         self._call = call
-        self._thread = ThreadPoolExecutor(1, "verify")
+        self._begun: queue.SimpleQueue[tuple[int, str] | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[EndedCall] = queue.SimpleQueue()
+        # A disk that hangs keeps no process from its end.
+        threading.Thread(target=self._run, name="verify", daemon=True).start()
+
+    def _run(self) -> None:
+        while (begun := self._begun.get()) is not None:
+            number, text = begun
+            try:
+                self._done.put(EndedCall(number, self._call(text)))
+            except Exception as error:  # noqa: BLE001 - it is the answer
+                self._done.put(EndedCall(number, raised=f"{type(error).__name__}: {error}"))
 
     def workers(self) -> Mapping[str, int]:
         """As `Calls`."""
@@ -57,15 +67,7 @@ class CallsHere:
 
     def begin(self, number: int, worker: str, text: str) -> None:  # noqa: ARG002 - there is one
         """As `Calls`."""
-
-        def end(future: "Future[str]") -> None:
-            if future.cancelled():
-                return
-            error = future.exception()
-            raised = None if error is None else f"{type(error).__name__}: {error}"
-            self._done.put(EndedCall(number, None if error else future.result(), raised))
-
-        self._thread.submit(self._call, text).add_done_callback(end)
+        self._begun.put((number, text))
 
     def forget(self, number: int) -> None:
         """As `Calls`."""
@@ -77,5 +79,5 @@ class CallsHere:
         return ()
 
     def close(self) -> None:
-        """Begin no call that waits."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """End the thread after the calls that were begun."""
+        self._begun.put(None)

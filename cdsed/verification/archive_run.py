@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cdsed._version import __version__
@@ -64,6 +64,8 @@ class ArchiveRun:
         For how long the run waits for a worker that can be used; 0: its only worker is this process, never late.
     notify
         Called with each sentence that a person should read.
+    look_again
+        Returns which of some products are on disk now, by position.
     now_s
         The clock.
     """
@@ -77,6 +79,7 @@ class ArchiveRun:
         patience_s: float,
         notify: Callable[[str], None],
         *,
+        look_again: Callable[[Iterable[int]], Mapping[int, Subject]],
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._calls = calls
@@ -88,6 +91,7 @@ class ArchiveRun:
         self._waited: dict[int, _Waited] = {}
         self._workers: dict[str, _WorkerState] = {}
         self._greetings = 0
+        self._look_again = look_again
         self._now_s = now_s
         self._begun_s = self._useful_s = now_s()
         self._ran_s = progress.tally.ran_s
@@ -252,10 +256,16 @@ class ArchiveRun:
                 self._note(each.batch, self._queue.failed(each.batch, f"a worker {why}", state.node))
 
     def _note(self, batch: ProductBatch, answer: BatchAnswer | None) -> None:
-        """Note an answer; the second one about products of a late batch is dropped."""
+        """Note an answer; the second one about products of a late batch is dropped, and a problem of former files."""
         if answer is None:
             return
         products = tuple(each for each in batch.products if not self._late.get(each.position))
+        bad = {each.position for each in answer.problems}
+        if subjects := [each for each in products if each.position in bad]:
+            now = self._look_again(each.position for each in subjects)
+            changed = [each for each in subjects if now.get(each.position) != each]
+            products = tuple(each for each in products if each not in changed)
+            self._queue.changed(tuple(now[each.position] for each in changed if each.position in now))
         if products:
             answer = share_of(answer, frozenset(each.position for each in products), len(batch.products))
             self._late |= {each.position: True for each in products if each.position in self._late}

@@ -87,6 +87,11 @@ class BatchQueue:
         """Take back a batch that was not begun, or that its worker refused."""
         self._again.append(replace(batch, number=next(self._numbers)))
 
+    def changed(self, products: tuple[Subject, ...]) -> None:
+        """Take products that were moved or fetched again meanwhile."""
+        if products:
+            self._put(products, alone=False, tries=0)
+
     def suspect(self, batch: ProductBatch) -> None:
         """Take back a batch whose worker is gone, and had others, too."""
         self.put_back(replace(batch, alone=True))

@@ -36,7 +36,7 @@ def judge_batch(text: str, pulse: Pulse = no_pulse) -> str:
     order = read_as(BatchOrder, text)
     node = socket.gethostname()
     if order.version != __version__:
-        return _refused(node, f"has cdsed {__version__}, and this command {order.version}")
+        return _refused(node, f"has cdsed {__version__}, and this command {order.version}: install the same there")
     if why := unseen(order.roots):
         return _refused(node, why)
     begun_s, parts, size_bytes = time.monotonic(), 0, 0
@@ -60,7 +60,11 @@ def unseen(roots: Sequence[RootMark]) -> str:
         try:
             if each.marker:
                 now = look(Path(each.root))
-                if now is None or now.marker != each.marker:
+                if now is None:
+                    return f"does not see {each.root}: is its file system mounted there?"
+                if not now.marker:
+                    return f"sees no marker in {each.root}: is its file system mounted there?"
+                if now.marker != each.marker:
                     return f"sees another directory at {each.root}: is its file system mounted there?"
             elif not os.listdir(each.root):  # noqa: PTH208 - only whether there is a name
                 return f"sees nothing in {each.root}: is its file system mounted there?"
@@ -80,13 +84,18 @@ def _judged(subject: Subject, pulse: Pulse) -> tuple[VerdictKind | None, tuple[s
     except OSError as error:
         if isinstance(error, FileNotFoundError | NotADirectoryError) and not os.path.lexists(path):
             return VerdictKind.ABSENT, ("it is not there",), 0
-        return VerdictKind.UNREADABLE, (f"{error.filename or path}: {error.strerror or error}",), 0
+        return VerdictKind.UNREADABLE, (_plain(f"{error.filename or path}: {error.strerror or error}"),), 0
     if check.as_taken if subject.partial else check.good:
         return None, (), size_bytes
     texts = [each[:_CHARACTERS_MAX] for each in check.problems[:_PROBLEMS_MAX]]
     if len(check.problems) > _PROBLEMS_MAX:
         texts.append(f"and {len(check.problems) - _PROBLEMS_MAX} more")
     return VerdictKind.WRONG, tuple(texts) or ("it is complete, and not the part that was fetched",), size_bytes
+
+
+def _plain(text: str) -> str:
+    """Return text that JSON can have: names of files may have any bytes."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _size_bytes(path: str) -> int:

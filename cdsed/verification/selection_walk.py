@@ -1,7 +1,7 @@
 """Which products a run verifies: those that the state has on disk, read page by page."""
 
 import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,11 +48,20 @@ class SelectionWalk:
                     if wanted(subject):
                         yield subject
 
+    def now(self, positions: Iterable[int]) -> dict[int, Subject]:
+        """Return those of some products that are on disk now, by number."""
+        with opened(self._state_dir) as db:
+            rows = [row for each in positions for row in self._rows(db, each - 1, 1) if row["position"] == each]
+        return {row["position"]: _subject(row) for row in rows}
+
     def _page(self, after: int) -> list[Row]:
         with opened(self._state_dir) as db:
-            if db is None or _inode(self._state_dir) != self._inode:
-                raise StateError(f"the state in {self._state_dir} is gone or was replaced: start this command again")
-            return list(on_disk.page(db, after, _PAGE_ROWS))
+            return self._rows(db, after, _PAGE_ROWS)
+
+    def _rows(self, db: Database | None, after: int, most: int) -> list[Row]:
+        if db is None or _inode(self._state_dir) != self._inode:
+            raise StateError(f"the state in {self._state_dir} is gone or was replaced: start this command again")
+        return list(on_disk.page(db, after, most))
 
 
 def _inode(state_dir: Path) -> int:
@@ -81,13 +90,15 @@ def root_marks(db: Database, settings: Settings) -> list[RootMark]:
 
 
 def _marker(db: Database, place: Path) -> str:
-    """Return the marker of a directory; '' without one that this user can read."""
+    """Return the marker of a directory; '' without one that this user can read, or if it was removed from there."""
     try:
         seen = look(place)
     except OSError:
         return ""
     known = disks.get(db, place)
-    return known.marker if known else seen.marker if seen else ""
+    if known is None or (seen and not seen.marker and not known.is_lost(seen)):
+        return seen.marker if seen else ""
+    return known.marker
 
 
 def _subject(row: Row) -> Subject:

@@ -16,6 +16,7 @@ from cdsed.verification.selection_walk import SelectionWalk
 from tests.support.archive_lab import ArchiveLab, wait_while_it_runs
 from tests.support.cli_lab import CliLab
 from tests.support.local_products import make_part, make_product
+from tests.support.users import needs_root
 
 
 def test_an_archive_in_order_is_right(cli_lab: CliLab) -> None:
@@ -177,13 +178,29 @@ def test_a_disk_that_is_not_mounted_makes_nothing_absent(cli_lab: CliLab) -> Non
     lab.spool.rename(cli_lab.root / "away")
     lab.spool.mkdir()
     done = lab.verify()
-    assert done.returncode == 1
-    assert f"sees another directory at {lab.spool}: is its file system mounted there?" in done.stderr
+    assert done.returncode == 75
+    assert f"sees no marker in {lab.spool}: is its file system mounted there?" in done.stderr
     assert (lab.batches(), done.stdout) == (0, "")
     lab.spool.rmdir()
     (cli_lab.root / "away").rename(lab.spool)
     assert (lab.spool / MARKER).exists()
     assert lab.verify().returncode == 0
+
+
+def test_a_directory_whose_marker_was_removed_is_recognised_as_the_daemon_does(cli_lab: CliLab) -> None:
+    lab = ArchiveLab(cli_lab, 3)
+    (lab.spool / MARKER).unlink()
+    assert lab.verify().returncode == 0
+
+
+@needs_root
+def test_root_leaves_no_files_in_the_state_of_another_user(cli_lab: CliLab) -> None:
+    lab = ArchiveLab(cli_lab, 1)
+    os.chown(cli_lab.state_dir / FILE_NAME, 1, 1)
+    done = lab.verify()
+    assert done.returncode == 77
+    assert "run it as the user of the daemon" in done.stderr
+    assert not lab.progress.parent.exists()
 
 
 def test_one_run_at_a_time(cli_lab: CliLab) -> None:

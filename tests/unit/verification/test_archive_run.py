@@ -1,7 +1,7 @@
 """A run over workers that die, lie, refuse and fail: every product is judged once, and no other is charged for it."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,6 +51,8 @@ class _Farm:
         self.old: set[str] = set()
         self.dies_by_chance = 0.0
         self.lost_by_chance = 0.0
+        self.moved: dict[int, Subject | None] = {}  # None: removed
+        self.known: dict[int, Subject] = {}
         self.hanging: set[int] = set()
         self.now_s = 0.0
         self.waiting: list[tuple[int, str, str]] = []
@@ -61,10 +63,16 @@ class _Farm:
 
     def begin(self, number: int, worker: str, text: str) -> None:
         self.waiting.append((number, worker, text))
+        self.known |= {each.position: each for each in read_as(BatchOrder, text).products}
         self.most_at_work = max(self.most_at_work, len(self.waiting))
 
     def forget(self, number: int) -> None:
         self.waiting = [each for each in self.waiting if each[0] != number]
+
+    def look_again(self, positions: Iterable[int]) -> Mapping[int, Subject]:
+        """Return what the state says of products now."""
+        now = {n: self.moved.get(n, self.known[n]) for n in positions}
+        return {n: each for n, each in now.items() if each is not None}
 
     def clock_s(self) -> float:
         """Return a time that passes while the run waits."""
@@ -104,7 +112,7 @@ class _Farm:
             if self.unreadable.get(each.position, 0) > 0:
                 self.unreadable[each.position] -= 1
                 problems.append((each, VerdictKind.UNREADABLE))
-            elif each.position in self.absent:
+            elif each.position in self.absent and each != self.moved.get(each.position):
                 problems.append((each, VerdictKind.ABSENT))
         found = tuple(FoundProblem(e.position, e.safename, e.path, finding, ("x",), worker) for e, finding in problems)
         return BatchAnswer(worker, size_bytes=len(order.products), seconds=0.2, problems=found)
@@ -140,8 +148,9 @@ class _Ran:
         self.progress = ProgressFile(directory / "progress.jsonl", RunHead(SCHEMA, __version__, (), 0.0))
         self.progress.begin()
         with self.progress:
+            say, now_s = self.said.append, farm.clock_s
             run = ArchiveRun(
-                farm, roots, iter(subjects), self.progress, patience_s, self.said.append, now_s=farm.clock_s
+                farm, roots, iter(subjects), self.progress, patience_s, say, look_again=farm.look_again, now_s=now_s
             )
             for _ in run.work():
                 pass
@@ -265,12 +274,21 @@ def test_absent_for_a_worker_is_absent_only_if_it_is_absent_here_too(tmp_path: P
         _Ran(tmp_path, farm, subjects)
 
 
+def test_a_product_that_was_moved_meanwhile_is_looked_at_where_it_is(tmp_path: Path) -> None:
+    farm, subjects = _Farm(1), _subjects(5)
+    farm.absent = {2, 3, 4}
+    farm.moved = {2: replace(subjects[1], path="/archive/new", stamp=99), 3: None}
+    ran = _Ran(tmp_path, farm, subjects)
+    assert (ran.judged, ran.found) == ([1, 2, 4, 5], {4: VerdictKind.ABSENT})
+    assert ran.progress.verified().get(2) == 99
+
+
 def test_nothing_is_absent_while_this_machine_does_not_see_its_disk(tmp_path: Path) -> None:
     farm, spool = _Farm(1), tmp_path / "spool"
     spool.mkdir()
     farm.absent = {1}
     subjects = [Subject(1, "P", str(spool / "P"), False, 1, 1)]
-    with pytest.raises(MachineError, match=f"this machine sees another directory at {spool}"):
+    with pytest.raises(MachineError, match=f"this machine sees no marker in {spool}"):
         _Ran(tmp_path, farm, subjects, roots=[RootMark(str(spool), "known")])
 
 
