@@ -198,7 +198,7 @@ complete -c cdsed -n '_shtab_cdsed_using check' -l state -d 'compare the state w
 complete -c cdsed -n '_shtab_cdsed_using check' -l every -d 'check every product and listing, not only the latest 1000 products'
 complete -c cdsed -n '_shtab_cdsed_using check' -l json -d 'print JSON; its member `schema` is 2'
 complete -c cdsed -n '_shtab_cdsed_using check' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: the search path)'
-complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a verify -d 'Compare each product on disk with its manifest again: the digest of every file. Interrupted, it continues where it was. Writes a report. Exits with 1 when a product is wrong, absent or unreadable.'
+complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a verify -d 'Compare each product on disk with its manifest again: the digest of every file. Interrupted, it continues where it was. Writes a report. Exits with 1 when a product is wrong, absent or unreadable, and with 75 when no worker can verify.'
 complete -c cdsed -n '_shtab_cdsed_using verify' -s h -l help -d 'show this help message and exit'
 complete -c cdsed -n '_shtab_cdsed_using verify' -l engine -d 'verify on the workers of Dask that engine.scheduler names'
 complete -c cdsed -n '_shtab_cdsed_using verify' -l restart -d 'verify all again, also what an interrupted run has'

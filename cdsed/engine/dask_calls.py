@@ -1,5 +1,6 @@
 """Calls of a pure function on workers over Dask, for the verification of archives."""
 
+import os
 import queue
 import uuid
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from typing import Any, Self
 
 from distributed import KilledWorker
 
-from cdsed.config.engine_settings import EngineSettings
+from cdsed.config.engine_settings import CERTIFICATE_NAME, KEY_NAME, EngineSettings
 from cdsed.engine.calls import EndedCall, TextCall
 from cdsed.engine.dask_client import ANSWER_WITHIN_S, GONE, connected, workers_of
 from cdsed.errors import MachineError
@@ -27,6 +28,12 @@ class DaskCalls:
     """
 
     def __init__(self, settings: EngineSettings, workers: int, scratch: Path, call: TextCall) -> None:
+        folder = settings.tls_dir
+        for each in () if folder is None else (folder / CERTIFICATE_NAME, folder / KEY_NAME):
+            if not os.access(each, os.R_OK):
+                raise MachineError(
+                    f"{each} is not there or cannot be read; `cdsed engine init` makes it", code="Engine"
+                )
         self._call = call
         self._scheduler = settings.scheduler
         self._futures: dict[int, Any] = {}

@@ -25,6 +25,8 @@ from cdsed.verification.progress_file import ProgressFile
 _LOOK_EVERY_S = 1.0
 #: A worker that refused, or failed, is asked again after so long: names of files are cached for as long on NFS.
 _REST_S = 60.0
+#: After so long without any worker it is said that one is waited for.
+_SAY_S = 5.0
 #: A batch is late after so long, or after the time that slow disks need.
 _LATE_S = 600.0
 
@@ -135,6 +137,8 @@ class ArchiveRun:
                 continue
             while (batch := self._next(address, threads)) is not None:
                 self._order(address, batch)
+        if not known and now_s - self._useful_s >= _SAY_S:
+            self._say("waits for a worker: none is connected")
         if usable:
             self._useful_s = now_s
         elif now_s - self._useful_s >= self._patience_s and not self._is_at_work():
@@ -200,7 +204,7 @@ class ArchiveRun:
         absent = [each.path for each in answer.problems if each.finding is VerdictKind.ABSENT]
         for path in absent:
             if os.path.lexists(path):
-                return f"does not see {path}, which is there: is its file system mounted?"
+                return f"does not see all that is in {os.path.dirname(path)}: is its file system mounted?"  # noqa: PTH120
         roots = [each for each in self._roots if any(_is_below(path, each.root) for path in absent)]
         if why := unseen(roots):
             raise MachineError(f"this machine {why}", code="Engine")
@@ -210,7 +214,9 @@ class ArchiveRun:
         state = self._workers[address]
         state.may_from_s, state.why = self._now_s() + _REST_S, why
         state.greeted, state.refused = False, True
-        sentence = f"{state.node} {why}"
+        self._say(f"{state.node} {why}")
+
+    def _say(self, sentence: str) -> None:
         if sentence not in self.sentences:
             self.sentences[sentence] = None
             self._notify(sentence)

@@ -150,6 +150,14 @@ def test_a_worker_without_the_file_system_is_refused_and_makes_nothing_absent(
     assert len(report["workers_not_used"]) == 1
 
 
+def test_a_certificate_that_is_not_there_is_named(archive: ArchiveLab, tmp_path: Path) -> None:
+    with archive.lab.config.open("a", encoding="utf-8") as file:
+        file.write(f"engine: {{scheduler: 'tls://127.0.0.1:9', tls_dir: {tmp_path / 'tls'}}}\n")
+    done = archive.verify("--engine")
+    assert done.returncode == 75
+    assert f"{tmp_path / 'tls' / 'cert.pem'} cannot be read" in done.stderr
+
+
 @pytest.mark.timeout(400)
 def test_a_scheduler_that_is_not_there_is_named(archive: ArchiveLab) -> None:
     with archive.lab.config.open("a", encoding="utf-8") as file:

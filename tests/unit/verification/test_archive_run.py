@@ -143,8 +143,9 @@ class _Ran:
         *,
         roots: Sequence[RootMark] = (),
         patience_s: float = 0,
+        said: list[str] | None = None,
     ) -> None:
-        self.said: list[str] = []
+        self.said: list[str] = [] if said is None else said
         self.progress = ProgressFile(directory / "progress.jsonl", RunHead(SCHEMA, __version__, (), 0.0))
         self.progress.begin()
         with self.progress:
@@ -239,6 +240,13 @@ def test_workers_that_refuse_again_and_again_are_not_waited_for_forever(tmp_path
     assert 150 <= farm.now_s < 200
 
 
+def test_a_run_without_workers_says_that_it_waits(tmp_path: Path) -> None:
+    farm, said = _Farm(0), list[str]()
+    with pytest.raises(MachineError, match="none is connected"):
+        _Ran(tmp_path, farm, _subjects(10), patience_s=150, said=said)
+    assert said == ["waits for a worker: none is connected"]
+
+
 def test_a_product_at_which_workers_hang_is_given_up_and_no_other(tmp_path: Path) -> None:
     farm = _Farm(40)
     farm.hanging = {77}
@@ -270,7 +278,7 @@ def test_absent_for_a_worker_is_absent_only_if_it_is_absent_here_too(tmp_path: P
     farm.absent = {2}
     assert _Ran(tmp_path, farm, subjects).found == {2: VerdictKind.ABSENT}
     farm.absent = {1, 2}
-    with pytest.raises(MachineError, match=f"w0 does not see {tmp_path / 'here'}, which is there"):
+    with pytest.raises(MachineError, match=f"w0 does not see all that is in {tmp_path}: "):
         _Ran(tmp_path, farm, subjects)
 
 
