@@ -5,9 +5,9 @@ retried here.
 """
 
 import queue
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from multiprocessing.pool import ThreadPool
 from typing import Protocol
 
 from cdsed.frozen import frozen
@@ -48,18 +48,9 @@ class CallsHere:
 
     def __init__(self, call: TextCall) -> None:
         self._call = call
-        self._begun: queue.SimpleQueue[tuple[int, str] | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[EndedCall] = queue.SimpleQueue()
-        # A disk that hangs keeps no process from its end.
-        threading.Thread(target=self._run, name="verify", daemon=True).start()
-
-    def _run(self) -> None:
-        while (begun := self._begun.get()) is not None:
-            number, text = begun
-            try:
-                self._done.put(EndedCall(number, self._call(text)))
-            except Exception as error:  # noqa: BLE001 - it is the answer
-                self._done.put(EndedCall(number, raised=f"{type(error).__name__}: {error}"))
+        # Its thread is a daemon: a disk that hangs keeps no process from its end.
+        self._thread = ThreadPool(1)
 
     def workers(self) -> Mapping[str, int]:
         """As `Calls`."""
@@ -67,7 +58,14 @@ class CallsHere:
 
     def begin(self, number: int, worker: str, text: str) -> None:  # noqa: ARG002 - there is one
         """As `Calls`."""
-        self._begun.put((number, text))
+
+        def raised(error: BaseException) -> None:
+            self._done.put(EndedCall(number, raised=f"{type(error).__name__}: {error}"))
+
+        def answered(text: str) -> None:
+            self._done.put(EndedCall(number, text))
+
+        self._thread.apply_async(self._call, (text,), callback=answered, error_callback=raised)
 
     def forget(self, number: int) -> None:
         """As `Calls`."""
@@ -79,5 +77,5 @@ class CallsHere:
         return ()
 
     def close(self) -> None:
-        """End the thread after the calls that were begun."""
-        self._begun.put(None)
+        """Begin no call any more."""
+        self._thread.close()
