@@ -34,7 +34,7 @@ _READY_WITHIN_S = 20.0
 _LEAVE_WITHIN_S = 15.0
 # Two accounts have eight sessions.
 _CLUSTER = "engine: {kind: dask, holders_per_worker: 3, grant_s: 15, renew_every_s: 2, lost_rest_s: 10}\n"
-_FETCHED = re.compile(r"(\S+), pilot [0-9a-f]+: ([0-9]+) bytes in ([0-9]+) requests")
+_FETCHED = re.compile(r"(\S+), pilot [0-9a-f-]+: ([0-9]+) bytes in ([0-9]+) requests")
 # Variables with which the daemon of the demo would use a real installation.
 _FOREIGN = ("CDSED_CONFIG", "CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "NOTIFY_SOCKET", "JOURNAL_STREAM")
 

@@ -77,7 +77,8 @@ def test_workers_that_start_as_commands_go_first_too(tmp_path: Path) -> None:
                 daemon=daemon,
             )
             assert "workers start as commands from now on" in daemon.log()
-            assert _score(new) == min(1000, _score(daemon.pid) + 200)
+            score = min(1000, _score(daemon.pid) + 200)
+            wait_until("it goes first", lambda: _score(new) == score, daemon=daemon)
 
 
 def _children(pid: int) -> list[int]:

@@ -251,11 +251,15 @@ def test_an_account_whose_name_has_the_characters_of_a_pattern_is_drained_by_its
             lab.db.rows(
                 "INSERT INTO account VALUES (:name, 'default', 1, 1, 1, NULL, 1, NULL, '', 0, 0, NULL)", name=name
             )
-    assert drain._accounts(lab.db, ["lab[1]"]) == ["lab[1]"]  # and not the one that fits it as a pattern
-    assert drain._accounts(lab.db, ["lab[1]*"]) == ["lab1"]
-    assert drain._accounts(lab.db, ["lab1", "lab*"]) == ["lab1", "lab[1]"]
+    assert _drained(lab, "lab[1]") == ["lab[1]"]  # and not the one that fits it as a pattern
+    assert _drained(lab, "lab[1]*") == ["lab1"]
+    assert _drained(lab, "lab1", "lab*") == ["lab1", "lab[1]"]
     with pytest.raises(UsageError, match="no account is named"):
-        drain._accounts(lab.db, ["lab[2]"])
+        _drained(lab, "lab[2]")
+
+
+def _drained(lab, *names):
+    return [name for _, name in drain._targets(lab.db, list(names), "account")]
 
 
 def test_a_drained_daemon_leaves_what_is_ready(lab):
