@@ -155,7 +155,7 @@ def test_a_certificate_that_is_not_there_is_named(archive: ArchiveLab, tmp_path:
         file.write(f"engine: {{scheduler: 'tls://127.0.0.1:9', tls_dir: {tmp_path / 'tls'}}}\n")
     done = archive.verify("--engine")
     assert done.returncode == 75
-    assert f"{tmp_path / 'tls' / 'cert.pem'} cannot be read" in done.stderr
+    assert f"{tmp_path / 'tls' / 'cert.pem'} is not there or cannot be read" in done.stderr
 
 
 @pytest.mark.timeout(400)
