@@ -56,7 +56,8 @@ def test_the_resolver_sends_heartbeats_while_it_waits_for_the_catalogue(tmp_path
     control = WorkerControl("resolve", parent_pipe, 10)
     with SandboxProcess() as sandbox, closing(supervisor), closing(parent_pipe):
         sandbox.fault(kind="slow_down", operation="odata", retry_after_s=0)
-        settings = load_settings(Installation(tmp_path, sandbox).config, os.environ)
+        lab = Installation(tmp_path, sandbox, process={"rss_max_bytes": "64GB"})  # what all tests before it have needed
+        settings = load_settings(lab.config, os.environ)
         open_state(settings.state_dir).close()
         with registered("resolve", settings, Accounts({}), control) as worker:
             products.add(worker.db, worker.clock, ProductRequest(LST.format(1), "default", 0, None))
