@@ -106,7 +106,7 @@ def run_init(arguments: argparse.Namespace) -> int:
     if directory.exists():
         raise UsageError(f"{directory} exists; name a new directory")
     if not directory.parent.is_dir():
-        raise UsageError(f"there is no directory {directory.parent}")
+        raise UsageError(f"the directory {directory.parent} does not exist")
     make_certificate(directory)
     certificate, key = (shlex.quote(str(directory / name)) for name in (CERTIFICATE_NAME, KEY_NAME))
     tls = f"--tls-ca-file {certificate} --tls-cert {certificate} --tls-key {key}"

@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_owner(settings.state_dir)
     with opened(settings.state_dir) as db:
         if db is None:
-            raise UsageError(f"there is no state in {settings.state_dir} yet, so no product is known")
+            raise UsageError(f"{settings.state_dir} has no state yet, so no product is known")
         chosen = _chosen(db, arguments.names)
         roots = root_marks(db, settings)
     folder = settings.state_dir / _FOLDER

@@ -31,9 +31,9 @@ class LastingLink(Generic[_Carrier]):
     Attributes
     ----------
     problem
-        What a user should know: why there is no carrier now.
+        What a user should know: why it has no carrier now.
     current
-        The carrier; None: there is none now.
+        The carrier; None: it has been lost.
     """
 
     def __init__(self, make: Callable[[], _Carrier], again_every_s: float = _AGAIN_EVERY_S) -> None:
@@ -46,7 +46,7 @@ class LastingLink(Generic[_Carrier]):
         self._closed = False
 
     def tend(self) -> None:
-        """Make a carrier if there is none, which takes as long as it takes to connect; then as `Link`."""
+        """Make a carrier if none is left, which takes as long as it takes to connect; then as `Link`."""
         link = self.current
         try:
             if link is None:
@@ -58,7 +58,7 @@ class LastingLink(Generic[_Carrier]):
             self._lose(link, error)
 
     def receive(self, timeout_s: float) -> Sequence[str]:
-        """As `Link`; nothing comes while there is no carrier."""
+        """As `Link`; nothing comes while a carrier is missing."""
         link = self.current
         if link is None:
             time.sleep(timeout_s)
@@ -70,7 +70,7 @@ class LastingLink(Generic[_Carrier]):
             return ()
 
     def send(self, pilot: str, lines: Sequence[str]) -> None:
-        """As `Link`; the messages are lost while there is no carrier."""
+        """As `Link`; the messages are lost while a carrier is missing."""
         link = self.current
         if link is None:
             return

@@ -33,7 +33,7 @@ class Visibility:
 class _Known:
     sight: Visibility
     measured_s: float
-    whole: bool  # whether there was no directory that could not be written
+    whole: bool  # whether all directories could be written
 
 
 class Probes:

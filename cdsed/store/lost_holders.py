@@ -21,7 +21,7 @@ def begin_again(db: Database, clock: Clock, fences: Iterable[int]) -> None:
     """Let what these leases work on begin again; call it in the transaction that releases their pieces.
 
     Their products are planned again, which takes the pieces from other leases, too. Those may be lost as well, and
-    their holders may still write. So each object of which a piece is held begins again: the plan makes its file anew.
+    their holders may still write. So each object of which a piece is held begins again: the plan makes a new file.
     """
     for row in db.rows(_SQL.products, fences=json.dumps(list(fences))):
         product = products.get(db, row["product"])

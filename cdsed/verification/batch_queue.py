@@ -63,7 +63,7 @@ class BatchQueue:
         return self._read and not self._again
 
     def next(self, *, idle: bool) -> ProductBatch | None:
-        """Return a batch for a worker; `idle`: that has nothing else to do. None: there is none for it now."""
+        """Return a batch for a worker; `idle`: that has nothing else to do. None: it has to wait."""
         for _ in range(len(self._again)):
             batch = self._again.popleft()
             if idle or not batch.alone:

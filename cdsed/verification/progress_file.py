@@ -124,7 +124,7 @@ class ProgressFile:
         return found
 
     def keep(self, is_current: Callable[[int, int], bool]) -> None:
-        """Continue a run; drop what was verified of products that have changed, or are no longer asked for."""
+        """Continue a run; drop what was verified of products that have changed, or that the names leave out."""
         left = self.left()
         assert left is not None
         self.head = left

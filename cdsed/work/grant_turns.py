@@ -19,7 +19,7 @@ class GrantTurns:
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
         self._lock = threading.Lock()
-        self._none_of = -1  # the generation of the work signal in which there was no session
+        self._none_of = -1  # the generation of the work signal that found all sessions taken
         self._none_until_s = 0.0
 
     def grant(self, generation: int) -> Grant | None:

@@ -20,6 +20,7 @@ import pytest
 from cdsed.sandbox.accounts import make_accounts
 from cdsed.sandbox.names import realistic_safenames
 from tests.support.daemon import DaemonProcess, Installation, wait_until
+from tests.support.dask_programs import begin, init_engine
 from tests.support.invariants import found_by_the_checker, overbooked
 from tests.support.ports import free_port
 from tests.support.sandbox import SandboxProcess
@@ -61,9 +62,7 @@ def _dask(words: str, log: Path, *, pages: bool = False) -> "subprocess.Popen[by
     if pages:  # as those do it who leave out what is printed
         command.remove("--no-dashboard")
         variables = {}
-    environ = os.environ | {"PYTHONPATH": str(_ROOT)} | variables
-    with log.open("ab") as out:
-        return subprocess.Popen(command, env=environ, cwd=log.parent, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    return begin(command, log, variables)
 
 
 @pytest.fixture
@@ -85,13 +84,7 @@ def _started(tmp_path: Path, *, pages: bool = False) -> Iterator[Cluster]:
     place = tmp_path / "cluster"
     place.mkdir()
     tls_dir = tmp_path / "tls"
-    said = subprocess.run(
-        [sys.executable, "-m", "cdsed", "engine", "init", str(tls_dir)],
-        env=os.environ | {"PYTHONPATH": str(_ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    said = init_engine(tls_dir)
     scheduler, worker = (re.search(rf"\S+ dask {role} .*", said)[0] for role in ("scheduler", "worker"))  # type: ignore[index]
     with contextlib.ExitStack() as stack:
 
@@ -187,7 +180,7 @@ def _listens(pids: list[int]) -> list[int]:
 
 
 def _page(port: int, path: str) -> str | None:
-    """Return a page; None if there is none, or no server for pages."""
+    """Return a page; None if it is absent, as where no pages are served."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     try:
         connection.request("GET", path)
@@ -229,11 +222,11 @@ cert, key = place + "/cert.pem", place + "/key.pem"
 security = Security(tls_ca_file=cert, tls_client_cert=cert, tls_client_key=key, require_encryption=True)
 with Client(address, security=security) as client:
     client.dump_cluster_state(out + "/state", format="yaml")
-    told = [client.get_task_stream(), client.story(), client.processing(), client.call_stack(), client.get_events()]
-    told += [client.get_scheduler_logs(), client.get_worker_logs(), client.scheduler_info(), client.profile()]
+    facts = [client.get_task_stream(), client.story(), client.processing(), client.call_stack(), client.get_events()]
+    facts += [client.get_scheduler_logs(), client.get_worker_logs(), client.scheduler_info(), client.profile()]
     runs = client.run_on_scheduler(lambda dask_scheduler: [ts.run_spec for ts in dask_scheduler.tasks.values()])
-    told += [pickle.dumps(runs), runs, [pickle.loads(pickle.dumps(each)) for each in runs]]
-    open(out + "/told", "w").write(repr(told))
+    facts += [pickle.dumps(runs), runs, [pickle.loads(pickle.dumps(each)) for each in runs]]
+    open(out + "/facts", "w").write(repr(facts))
 """
 
 
@@ -264,7 +257,7 @@ def test_no_secret_is_on_a_page_in_a_message_or_in_what_dask_tells(tmp_path: Pat
         said = {
             **pages,
             "state": (tmp_path / "state.yaml").read_text(encoding="utf-8"),
-            "told": (tmp_path / "told").read_text(encoding="utf-8"),
+            "facts": (tmp_path / "facts").read_text(encoding="utf-8"),
             "daemon": daemon.log(),
             **{path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "cluster").glob("*.log")},
         }
@@ -273,7 +266,7 @@ def test_no_secret_is_on_a_page_in_a_message_or_in_what_dask_tells(tmp_path: Pat
     assert [kind for kind in kinds if kind.startswith("info/call-stacks/")]
     assert [kind for kind in kinds if kind.startswith("info/task/")], "the pages name the pilots"
     assert "cdsed-pilot-" in said["state"]
-    assert "cdsed-pilot-" in said["told"]
+    assert "cdsed-pilot-" in said["facts"]
     key = (cluster.tls_dir / "key.pem").read_text(encoding="ascii").splitlines()[1]
     assert [(name, n) for name, text in said.items() for n, each in enumerate([*secrets, key]) if each in text] == []
 

@@ -9,7 +9,6 @@ import re
 import shlex
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import pytest
 from cdsed.sandbox.accounts import make_accounts
 from cdsed.sandbox.names import realistic_safenames
 from tests.support.daemon import DaemonProcess, Installation, wait_until
+from tests.support.dask_programs import LoopbackCluster
 from tests.support.invariants import overbooked
 from tests.support.sandbox import SandboxProcess
 
@@ -40,49 +40,16 @@ pytestmark = [
 ]
 
 
-class Cluster:
-    """A scheduler of Dask on loopback, and workers on machines with the given names."""
-
-    def __init__(self, place: Path) -> None:
-        self._place = place
-        self._open = contextlib.ExitStack()
-        place.mkdir()
-        self._run(
-            "scheduler", ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
-        )
-        log = place / "scheduler.log"
-        self.address: str = wait_until("it listens", lambda: re.search(r"tcp://127\.0\.0\.1:\d+", log.read_text()))[0]
-
-    def add(self, name: str, before: str = "true") -> int:
-        """Start a worker on a machine, after another command there; return the number of its process."""
-        worker = ["distributed.cli.dask_worker", self.address, "--nthreads", "1", "--no-dashboard"]
-        script = f'{before} && hostname {name} && exec "$@"'
-        return self._run(name, worker, under=[*_UNSHARE, "--mount", "sh", "-c", script, "sh"])
-
-    def close(self) -> None:
-        """End all of it."""
-        self._open.close()
-
-    def _run(self, name: str, words: list[str], under: tuple[str, ...] | list[str] = ()) -> int:
-        with (self._place / f"{name}.log").open("ab") as log:
-            process = self._open.enter_context(
-                subprocess.Popen(
-                    [*under, sys.executable, "-m", *words],
-                    env=os.environ | {"PYTHONPATH": str(_ROOT)},
-                    cwd=self._place,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                )
-            )
-        self._open.callback(process.terminate)
-        return process.pid
+def _add(cluster: LoopbackCluster, name: str, before: str = "true") -> int:
+    """Start a worker on a machine, after another command there; return the number of its process."""
+    script = f'{before} && hostname {name} && exec "$@"'
+    return cluster.add(name, under=[*_UNSHARE, "--mount", "sh", "-c", script, "sh"])
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
+def cluster(tmp_path: Path) -> Iterator[LoopbackCluster]:
     """Give a scheduler without workers."""
-    with contextlib.closing(Cluster(tmp_path / "cluster")) as cluster:
+    with contextlib.closing(LoopbackCluster(tmp_path / "cluster")) as cluster:
         yield cluster
 
 
@@ -112,7 +79,7 @@ def _holders(lab: Installation, node: str) -> list[int]:
 
 
 def test_a_drained_machine_ends_what_it_does_and_stays_drained_until_it_is_resumed(
-    tmp_path: Path, cluster: Cluster
+    tmp_path: Path, cluster: LoopbackCluster
 ) -> None:
     names = realistic_safenames("S2_L1C", 8, seed=5)  # of many small objects: a safe point is near
     with SandboxProcess(make_accounts(1, seed=1)) as sandbox:
@@ -120,7 +87,7 @@ def test_a_drained_machine_ends_what_it_does_and_stays_drained_until_it_is_resum
         sandbox.add_products(*({"safename": name, "size_bytes": 12_000_000} for name in names))
         sandbox.fault(kind="trickle", operation="get", bytes_per_s=40_000)
         for name in ("node7", "node8"):
-            cluster.add(name)
+            _add(cluster, name)
         with DaemonProcess(lab) as daemon:
             lab.drop("cluster.txt", names)
             wait_until("both are at work", lambda: _at_work(lab, "node7", "node8"), 300, daemon=daemon)
@@ -163,14 +130,14 @@ def test_a_drained_machine_ends_what_it_does_and_stays_drained_until_it_is_resum
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a spool that only one machine cannot write needs a mount, and so root")
 def test_a_machine_that_cannot_write_to_the_spool_gets_no_connection_and_status_says_why(
-    tmp_path: Path, cluster: Cluster
+    tmp_path: Path, cluster: LoopbackCluster
 ) -> None:
     [name] = realistic_safenames("S1_OCN", 1, seed=6)
     with SandboxProcess(make_accounts(1, seed=1)) as sandbox:
         lab = Installation(tmp_path / "lab", sandbox, engine={**_ENGINE, "scheduler": cluster.address})
         sandbox.add_products({"safename": name, "size_bytes": 1_000_000})
         spool = shlex.quote(str(lab.spool))
-        cluster.add("node9", f"mount --bind {spool} {spool} && mount -o remount,bind,ro {spool}")
+        _add(cluster, "node9", f"mount --bind {spool} {spool} && mount -o remount,bind,ro {spool}")
         with DaemonProcess(lab) as daemon:
             lab.drop("one.txt", [name])
             wait_until(
@@ -182,7 +149,7 @@ def test_a_machine_that_cannot_write_to_the_spool_gets_no_connection_and_status_
             assert [each["subject"] for each in said["alarms"] if each["name"] == "machine"] == ["node9"]
             assert said["machines"][0]["at_work"] == 0
             wait_until("it says why nothing moves", lambda: why in str(lab.status()["why_idle"]), 60, daemon=daemon)
-            cluster.add("node8")
+            _add(cluster, "node8")
             wait_until("the report", lambda: lab.report("one.txt"), 300, daemon=daemon)
         assert lab.endings("one.txt") == [("done", 0)]
         assert [each.name for each in (lab.spool / ".cdsed").glob(".check-*")] == []

@@ -4,16 +4,15 @@ import contextlib
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.archive_lab import ArchiveLab, wait_while_it_runs
-from tests.support.cli_lab import ROOT, CliLab
+from tests.support.cli_lab import CliLab
 from tests.support.daemon import wait_until
+from tests.support.dask_programs import LoopbackCluster
 from tests.support.namespaces import why_not
 
 pytest.importorskip("distributed", reason="cdsed[dask] is not installed")
@@ -91,55 +90,25 @@ def test_a_command_that_is_killed_leaves_no_process_and_is_continued(
     assert archive.findings() == bad
 
 
-class _Cluster:
-    """A scheduler and workers of Dask on loopback."""
-
-    def __init__(self, directory: Path, stack: contextlib.ExitStack) -> None:
-        self._directory = directory
-        self._stack = stack
-        self._run("scheduler", "dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
-        log = directory / "scheduler.log"
-        found = wait_until("it listens", lambda: re.search(r"tcp://127\.0\.0\.1:\d+", log.read_text("utf-8")), 120)
-        self.address = found[0]
-
-    def worker(self, name: str, *under: str) -> None:
-        words = ("--nthreads", "1", "--no-dashboard", "--no-nanny", "--name", name)
-        self._run(name, "dask_worker", self.address, *words, under=under)
-        log = self._directory / f"{name}.log"
-        wait_until("it is registered", lambda: "Registered to" in log.read_text("utf-8"), 120)
-
-    def _run(self, name: str, module: str, *arguments: str, under: tuple[str, ...] = ()) -> None:
-        log = self._stack.enter_context((self._directory / f"{name}.log").open("wb"))
-        process = subprocess.Popen(
-            [*under, sys.executable, "-m", f"distributed.cli.{module}", *arguments],
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            cwd=self._directory,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-        self._stack.callback(process.wait)
-        self._stack.callback(process.kill)
-
-
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[_Cluster]:
-    directory = tmp_path / "cluster"
-    directory.mkdir()
-    with contextlib.ExitStack() as stack:
-        yield _Cluster(directory, stack)
+def cluster(tmp_path: Path) -> Iterator[LoopbackCluster]:
+    with contextlib.closing(LoopbackCluster(tmp_path / "cluster")) as cluster:
+        yield cluster
 
 
 @pytest.mark.timeout(600)
 def test_a_worker_without_the_file_system_is_refused_and_makes_nothing_absent(
-    archive: ArchiveLab, cluster: _Cluster
+    archive: ArchiveLab, cluster: LoopbackCluster
 ) -> None:
     if reason := why_not():
         pytest.skip(reason)
     bad = archive.damage()
     script = f'mount -t tmpfs none {archive.spool} && exec "$0" "$@"'
-    cluster.worker("blind", "unshare", "--mount", "--propagation", "private", "sh", "-c", script)
-    cluster.worker("seeing")
+    under = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
+    cluster.add("blind", "--no-nanny", "--name", "blind", under=under)
+    cluster.add("seeing", "--no-nanny", "--name", "seeing")
+    for name in ("blind", "seeing"):
+        wait_until(f"{name} is registered", lambda name=name: cluster.has(name), 120)
     with archive.lab.config.open("a", encoding="utf-8") as file:
         file.write(f"engine: {{scheduler: '{cluster.address}'}}\n")
     done = archive.verify("--engine")

@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.disks import mount_refused, unmount
 from tests.support.invariants import Eye, Watcher
 from tests.support.sandbox import SandboxProcess
+from tests.support.watch_thread import WatchThread
 
 _SMALL_DISK_BYTES = 256 * 2**20
 _ATTEMPTS = 30
@@ -219,35 +219,26 @@ class World:
         self.found += broken
 
 
-class Memory(threading.Thread):
+class Memory(WatchThread):
     """Notes the most memory and descriptors that any process of a role had, and the size of the state."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(daemon=True)
+        super().__init__(every_s=2)
         self._world = world
-        self._done = threading.Event()
         self.first: dict[str, int] = {}
         self.most: Counter[str] = Counter()
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self._done.set()
-        self.join()
-
-    def run(self) -> None:
-        while not self._done.wait(2):
-            for role, pid in self._processes():
-                with contextlib.suppress(OSError, StopIteration):
-                    status = _proc(pid, "status").split("\n")
-                    kib = int(next(line for line in status if line.startswith("VmRSS")).split()[1])
-                    self._note(f"{role}, RSS in KiB", kib)
-                    self._note(f"{role}, descriptors", len(os.listdir(f"/proc/{pid}/fd")))  # noqa: PTH208
-            for name in ("cdsed.sqlite", "cdsed.sqlite-wal"):
-                with contextlib.suppress(OSError):
-                    self._note(f"{name}, bytes", (self._world.lab.state / name).stat().st_size)
+    def look(self) -> None:
+        """Note what they have now."""
+        for role, pid in self._processes():
+            with contextlib.suppress(OSError, StopIteration):
+                status = _proc(pid, "status").split("\n")
+                kib = int(next(line for line in status if line.startswith("VmRSS")).split()[1])
+                self._note(f"{role}, RSS in KiB", kib)
+                self._note(f"{role}, descriptors", len(os.listdir(f"/proc/{pid}/fd")))  # noqa: PTH208
+        for name in ("cdsed.sqlite", "cdsed.sqlite-wal"):
+            with contextlib.suppress(OSError):
+                self._note(f"{name}, bytes", (self._world.lab.state / name).stat().st_size)
 
     def _processes(self) -> Iterator[tuple[str, int]]:
         daemon = getattr(self._world, "daemon", None)

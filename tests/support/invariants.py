@@ -12,10 +12,10 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Self
 
 from tests.support.daemon import Installation
 from tests.support.sandbox import SandboxProcess
+from tests.support.watch_thread import WatchThread
 
 # A copy, not an import: the table of the program is what is checked.
 _STEPS = {
@@ -31,7 +31,7 @@ _STEPS = {
 _SET_ASIDE = frozenset({"quarantine", "replaced", "owners"})
 
 
-class Watcher(threading.Thread):
+class Watcher(WatchThread):
     """An independent observer of spools: what appears under a final name must be complete at once, and only once.
 
     It also notes how often each product's objects were asked for up to the moment it appeared.
@@ -43,26 +43,16 @@ class Watcher(threading.Thread):
     """
 
     def __init__(self, sandbox: SandboxProcess, spools: Iterable[Path], *, counts_requests: bool = True) -> None:
-        super().__init__(daemon=True)
+        super().__init__(every_s=0.01)
         self._sandbox = sandbox
         self._spools = list(spools)
         self._counts_requests = counts_requests
         self._lock = threading.Lock()
         self._sizes: dict[str, list[tuple[str, int]]] = {}
         self._seen: dict[str, tuple[Path, int]] = {}
-        self._done = threading.Event()
         self.partial: list[str] = []
         self.doubled: list[str] = []
         self.requests_when_published: dict[str, int] = {}
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self._done.set()
-        self.join()
-        self._look_around()
 
     def expect(self, names: Iterable[str]) -> None:
         """Learn from the sandbox what these products consist of."""
@@ -82,11 +72,8 @@ class Watcher(threading.Thread):
             yield
             self._seen.pop(name, None)
 
-    def run(self) -> None:
-        while not self._done.wait(0.01):
-            self._look_around()
-
-    def _look_around(self) -> None:
+    def look(self) -> None:
+        """Note what has appeared."""
         with self._lock:
             new = [name for spool in self._spools for name in self._new_in(spool)]
             if new and self._counts_requests:

@@ -16,6 +16,7 @@ from cdsed.sandbox.accounts import SandboxAccount
 from tests.soak.cluster.machines import Machines
 from tests.soak.cluster.service_front import ServiceFront
 from tests.support.daemon import DaemonProcess, Installation
+from tests.support.dask_programs import begin, init_engine
 from tests.support.front import server_context
 from tests.support.sandbox import SandboxProcess
 from tests.support.tls_site import make_certificates
@@ -59,13 +60,8 @@ class Unit:
             self.process.wait()
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        environ = os.environ | {"PYTHONPATH": str(_ROOT)}
-        with self._log.open("ab") as out:
-            # Nothing stays behind if the test itself is killed.
-            command = ["setpriv", "--pdeathsig", "KILL", *self._command]
-            return subprocess.Popen(
-                command, env=environ, cwd=self._log.parent, stdin=subprocess.DEVNULL, stdout=out, stderr=out
-            )
+        # Nothing stays behind if the test itself is killed.
+        return begin(["setpriv", "--pdeathsig", "KILL", *self._command], self._log)
 
 
 class Cluster:
@@ -139,13 +135,7 @@ class Cluster:
 
     def _installation(self, authority: Path) -> Installation:
         sandbox, machines, tls_dir = self.sandbox, self.machines, self._root / "tls"
-        self._said = subprocess.run(
-            [sys.executable, "-m", "cdsed", "engine", "init", str(tls_dir)],
-            env=os.environ | {"PYTHONPATH": str(_ROOT)},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
+        self._said = init_engine(tls_dir)
         url = f"https://{machines.address[S3]}:{_S3_PORT}"
         services = {key: each.replace(sandbox.url, url) for key, each in sandbox.services.items()}
         services["ca_file"] = str(authority)

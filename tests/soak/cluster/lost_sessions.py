@@ -1,17 +1,15 @@
 """How long sessions are of no use because their connection may be open elsewhere, as the state says."""
 
-import threading
 import time
-from typing import Self
 
 from tests.support.daemon import Installation
+from tests.support.watch_thread import WatchThread
 
-_EVERY_S = 0.5
 # The head has no lease of it, and it must not be granted yet.
 _LOST = "SELECT account, slot, rest_until_s FROM session WHERE process IS NULL AND hold_s > 0"
 
 
-class LostSessions(threading.Thread):
+class LostSessions(WatchThread):
     """Looks all the time.
 
     Attributes
@@ -23,24 +21,11 @@ class LostSessions(threading.Thread):
     """
 
     def __init__(self, lab: Installation) -> None:
-        super().__init__(daemon=True)
+        super().__init__(every_s=0.5)
         self._lab = lab
         self._since_s: dict[tuple[str, int], float] = {}
-        self._done = threading.Event()
         self.times = 0
         self.longest_s = 0.0
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self._done.set()
-        self.join()
-
-    def run(self) -> None:
-        while not self._done.wait(_EVERY_S):
-            self.look()
 
     def look(self) -> int:
         """Note those that are lost now; return how many."""

@@ -75,7 +75,9 @@ class Storm:
             signalled(pid, number)
             if number is signal.SIGSTOP:
                 self._later(fault.lasts_s, lambda pid=pid: signalled(pid, signal.SIGCONT))
-        return f"{fault.machine} {pids}" if pids else "none runs there now"
+        if not pids:
+            return "none runs there now"
+        return f"{pids}" if fault.kind.endswith(("scheduler", "download")) else f"{fault.machine} {pids}"
 
     def _victims(self, victim: str, fault: PlannedFault) -> list[int]:
         cluster, machine = self._cluster, fault.machine

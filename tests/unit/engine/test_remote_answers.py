@@ -16,7 +16,7 @@ from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.engine_settings import EngineSettings
 from cdsed.engine.orders import Answer, FetchTask, Sent
 from cdsed.engine.remote_transport import RemoteTransport
-from cdsed.engine.seat import LeaseEnd
+from cdsed.engine.seat import LeaseEnd, Seat
 from cdsed.engine.seats import Seats
 from cdsed.engine.wire import Ask, Bye, Granted, Mark, MayAsk, Renew, Result, Task, UpMessage, Want, decode, encode
 from cdsed.model.objects import Digests, Lease, Piece
@@ -158,14 +158,19 @@ def test_a_task_gets_only_what_came_of_it(seed: int) -> None:
         assert seats.forget_lease(seat) is LeaseEnd.GAVE_UP
 
 
-def test_what_comes_of_an_earlier_lease_is_no_answer_and_renews_nothing() -> None:
-    holder = _Holder(random.Random(1))
+def _with_a_lease() -> tuple[_Holder, Seats, Seat, list[int]]:
+    """Return a holder that has a lease, and a list to which each renewal is added."""
+    holder, kept = _Holder(random.Random(1)), list[int]()
     holder.seats = seats = seats_over(holder, SYSTEM_CLOCK, EngineSettings(grant_s=30, renew_every_s=10))
     holder.say(Want(_NONCE, 1, 0))
     seat = seats.take()
     assert seat is not None
-    kept: list[int] = []
     seats.grant(seat, Lease("a", 1, "default", 1), None, lambda: bool(kept.append(1)) or True)
+    return holder, seats, seat, kept
+
+
+def test_what_comes_of_an_earlier_lease_is_no_answer_and_renews_nothing() -> None:
+    holder, seats, seat, kept = _with_a_lease()
     holder.say(Bye(_NONCE, 1))
     seats.forget_lease(seat)
     holder.say(Want(_NONCE, 2, 1))
@@ -179,13 +184,7 @@ def test_what_comes_of_an_earlier_lease_is_no_answer_and_renews_nothing() -> Non
 
 
 def test_a_head_that_fell_behind_answers_only_the_newest_request_of_a_holder() -> None:
-    holder = _Holder(random.Random(1))
-    holder.seats = seats = seats_over(holder, SYSTEM_CLOCK, EngineSettings(grant_s=30, renew_every_s=10))
-    holder.say(Want(_NONCE, 1, 0))
-    seat = seats.take()
-    assert seat is not None
-    kept: list[int] = []
-    seats.grant(seat, Lease("a", 1, "default", 1), None, lambda: bool(kept.append(1)) or True)
+    _, seats, seat, kept = _with_a_lease()
     late = [Renew(_NONCE, seq, 1, 0, busy=True) for seq in range(2, 50)]
     seats.hear(*(encode(each) for each in [*late, Bye(_NONCE, 1)]))
     assert len(kept) == 2

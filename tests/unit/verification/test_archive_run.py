@@ -1,4 +1,4 @@
-"""A run over workers that die, lie, refuse and fail: every product is judged once, and no other is charged for it."""
+"""A run over workers that die, refuse, fail and say wrong things: each product is judged once, none pays for others."""
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
