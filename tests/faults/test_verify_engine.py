@@ -74,14 +74,18 @@ def test_a_command_that_is_killed_leaves_no_process_and_is_continued(
 ) -> None:
     bad = archive.damage()
     with archive.begin("--engine") as process:
-        wait_while_it_runs("two batches", lambda: archive.batches() > 1, process)
+        wait_while_it_runs("a batch", lambda: archive.batches() > 0, process)
         workers = _workers(process.pid)
         assert workers
+        for worker in workers:  # so that it cannot end before the signal
+            os.kill(worker, signal.SIGSTOP)
         process.send_signal(number)
+        for worker in workers:
+            os.kill(worker, signal.SIGCONT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == (130 if number == signal.SIGINT else -number)
     assert "Traceback" not in err
-    wait_until("no worker is left", lambda: not any(map(_runs, workers)), 60)
+    wait_until("no worker is left", lambda: not any(map(_runs, workers)), 120)
     done = archive.verify()  # here, for a change: both share their progress
     verified = re.search(r"an interrupted run has verified ([\d ]+) of 1 500 products: it continues", done.stderr)
     assert verified
