@@ -11,6 +11,8 @@ from typing import Any, TypeVar, dataclass_transform
 
 _T = TypeVar("_T")
 
+_uncompiled: set[Any] = set()
+
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def frozen(cls: type[_T]) -> type[_T]:
@@ -26,6 +28,7 @@ def frozen(cls: type[_T]) -> type[_T]:
     made: Any = dataclass(init=False, eq=False, repr=False, slots=True)(cls)
     if "__init__" not in cls.__dict__:
         made.__init__ = _first_init(made)
+        _uncompiled.add(made)
     names = [each.name for each in fields(made) if each.compare]
     made.__eq__, made.__hash__ = _comparing(attrgetter(*names) if names else repr)
     made.__repr__ = _repr
@@ -33,10 +36,18 @@ def frozen(cls: type[_T]) -> type[_T]:
     return made  # type: ignore[no-any-return]
 
 
+def compile_all() -> None:
+    """Compile each ``__init__`` that was not needed yet, so that processes that are forked from this one share them."""
+    while _uncompiled:
+        cls = _uncompiled.pop()
+        cls.__init__ = _compiled_init(cls)
+
+
 def _first_init(cls: Any) -> Any:
     """Return an ``__init__`` that compiles the real one of `cls` and puts it in its own place."""
 
     def __init__(self: Any, *values: Any, **named: Any) -> None:  # noqa: N807 - messages show this name
+        _uncompiled.discard(cls)
         cls.__init__ = _compiled_init(cls)
         cls.__init__(self, *values, **named)
 

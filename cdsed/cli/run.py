@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> NoReturn:
             config,
             once=arguments.once,
             idle_timeout_s=arguments.idle_timeout,
-            make_template=lambda: Template("cdsed", _import_workers, main),
+            make_template=lambda: Template.forked("cdsed", _import_workers, main),
         )
     )
 

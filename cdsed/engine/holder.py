@@ -187,7 +187,7 @@ def main(config: str, nonce: str) -> ExitCode:
     holder = HolderProcess(settings, nonce)
     try:
         holder.run()
-    except BrokenPipeError:
+    except ConnectionError:
         _log.info("the pilot is gone")
     finally:
         holder.leave()

@@ -17,16 +17,19 @@ from pathlib import Path
 
 from cdsed._version import __version__
 from cdsed.clock import SYSTEM_CLOCK
+from cdsed.engine import holder_template
+from cdsed.engine.holder_template import HOLDER
 from cdsed.engine.link import PilotLink
 from cdsed.engine.probes import answer
 from cdsed.engine.wire import Dead, Kill, Leave, LookFor, PilotHere, decode, encode
 from cdsed.frozen import frozen
 from cdsed.process.interpreter import module_command
+from cdsed.process.template import Forked, Template
 
 _POLL_S = 0.5
 _RESPAWN_S = 1.0
 _LINES_MAX = 500
-_CLOSE_WITHIN_S = 5.0
+_CLOSE_WITHIN_S, _LOOK_S = 5.0, 0.02
 _SHORTEST = 0.9  # of a life
 _STARTED_AT = 19  # the field of /proc/PID/stat behind the name of the program: ticks after the boot
 
@@ -59,39 +62,40 @@ class PilotOrder:
 class _Running:
     """A holder process; its lines go to the queue of the pilot."""
 
-    def __init__(self, nonce: str, config: str, lines: "queue.SimpleQueue[str]") -> None:
+    def __init__(self, nonce: str, config: str, lines: "queue.SimpleQueue[str]", template: Template) -> None:
         self.nonce = nonce
-        command = module_command("cdsed.engine.holder", config, nonce)
-        self.process = subprocess.Popen(  # noqa: S603 - our own module
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path("/")
-        )
+        command = module_command(HOLDER, config, nonce)
+        self._end, theirs = socket.socketpair()
+        with theirs:
+            self.process: subprocess.Popen[bytes] | Forked = template.start(command, theirs.fileno()) or (
+                subprocess.Popen(command, stdin=theirs.fileno(), stdout=theirs.fileno(), cwd=Path("/"))  # noqa: S603 - our own module
+            )
         self.down: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, args=(lines,), name=f"reader {nonce}", daemon=True)
         self._reader.start()
-        threading.Thread(target=self._write, name=f"writer {nonce}", daemon=True).start()
+        self._writer = threading.Thread(target=self._write, name=f"writer {nonce}", daemon=True)
+        self._writer.start()
 
     def bury(self, lines: "queue.SimpleQueue[str]") -> None:
         """Say that it is dead, after all that it said itself."""
         status = self.process.wait()
         self._reader.join()
         self.down.put(None)
+        self._writer.join()
+        self._end.close()
         lines.put(encode(Dead(self.nonce, status)))
 
     def _read(self, lines: "queue.SimpleQueue[str]") -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            lines.put(line.decode("utf-8", errors="replace").rstrip("\n"))
+        with suppress(ConnectionError), self._end.makefile("rb") as said:  # it died, and left messages unread
+            for line in said:
+                lines.put(line.decode("utf-8", errors="replace").rstrip("\n"))
 
     def _write(self) -> None:
         """Write from a thread of its own: a stopped holder reads nothing, and must not stop the others."""
-        assert self.process.stdin is not None
-        try:
+        with suppress(OSError):  # it is dead, or has closed its end
             while (line := self.down.get()) is not None:
-                self.process.stdin.write(f"{line}\n".encode())
-                self.process.stdin.flush()
-            self.process.stdin.close()
-        except OSError:
-            return  # it is dead, or has closed its end
+                self._end.sendall(f"{line}\n".encode())
+            self._end.shutdown(socket.SHUT_WR)
 
 
 class Pilot:
@@ -116,6 +120,7 @@ class Pilot:
         self._heard_s = time.monotonic()
         self._ends_s = math.inf if order.lives_s is None else _ends_s(order.lives_s)
         self._stop = threading.Event()
+        self._template: Template | None = None
 
     def run(self) -> str:
         """Work until the head says no more; return why it ended."""
@@ -182,15 +187,22 @@ class Pilot:
                 del self._holders[nonce]
                 holder.bury(self._lines)
         missing = self._order.holders - len(self._holders)
-        if missing and time.monotonic() - self._made_s >= _RESPAWN_S:
+        if missing and time.monotonic() - self._made_s >= _RESPAWN_S and self._can_start():
             self._made_s = time.monotonic()
             for _ in range(missing):
                 self._made += 1
                 nonce = f"{self._name}.{self._made}"
                 self._holders[nonce] = self._start(nonce)
 
+    def _can_start(self) -> bool:
+        """Tell whether holders can be started; their template is begun first."""
+        if self._template is None:
+            self._template = holder_template.start()
+        return self._template.is_ready()
+
     def _start(self, nonce: str) -> _Running:
-        return _Running(nonce, self._order.config, self._lines)
+        assert self._template is not None, "`_can_start` has been asked"
+        return _Running(nonce, self._order.config, self._lines, self._template)
 
     def _send(self) -> None:
         while not self._stop.is_set():
@@ -210,12 +222,14 @@ class Pilot:
         for holder in self._holders.values():
             holder.down.put(None)
         until_s = time.monotonic() + _CLOSE_WITHIN_S
+        while time.monotonic() < until_s and any(each.process.poll() is None for each in self._holders.values()):
+            time.sleep(_LOOK_S)
         for holder in self._holders.values():
-            try:
-                holder.process.wait(max(0.0, until_s - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            if holder.process.poll() is None:
                 holder.process.kill()
             holder.bury(self._lines)
+        if self._template is not None:
+            self._template.close()
 
 
 def _ends_s(lives_s: float) -> float:

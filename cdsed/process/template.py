@@ -29,7 +29,7 @@ from cdsed.process.title import show_command
 from cdsed.process.worker_control import PARENT_PIPE_FD
 
 _MESSAGE_BYTES_MAX = 64 * 1024
-_STARTS_WITHIN_S = 60.0  # it may still be importing, on a machine that is busy
+_ANSWERS_WITHIN_S = 60.0  # it may still be importing, on a machine that is busy
 _PR_SET_CHILD_SUBREAPER = 36
 
 _log = logging.getLogger(__name__)
@@ -40,10 +40,20 @@ class Forked:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
+        self._status: int | None = None
 
     def wait(self) -> int:
         """Wait for its end; return its exit code, or the negative number of the signal that killed it."""
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        if self._status is None:
+            self._status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self._status
+
+    def poll(self) -> int | None:
+        """Return as `wait`; None: it runs."""
+        if self._status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self._status = os.waitstatus_to_exitcode(status) if pid else None
+        return self._status
 
     def kill(self) -> None:
         """Kill it."""
@@ -51,38 +61,72 @@ class Forked:
 
 
 class Template:
-    """The template of a supervisor, whose main thread alone uses it; as a context manager it ends it.
+    """A template, which one thread uses; as a context manager it ends it. See `forked` and `started`.
 
     Parameters
     ----------
     module
         The module whose commands it can start.
-    prepare
-        Imports what the workers need; called in the template.
-    run
-        Runs such a command, given as its arguments, and returns the exit code; called in a worker.
-
-    Raises
-    ------
-    OSError
-        It cannot be forked.
+    requests
+        A socket to it.
+    pid
+        It is a child of this process.
+    answers_within_s
+        A template that is slower is given up.
     """
 
-    def __init__(self, module: str, prepare: Callable[[], None], run: Callable[[Sequence[str]], int]) -> None:
-        assert threading.active_count() == 1, "a lock that another thread holds would never be free in a fork"
+    def __init__(self, module: str, requests: socket.socket, pid: int, answers_within_s: float) -> None:
         self._command = module_command(module)
-        self._requests: socket.socket | None
-        self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._pid = os.fork()
-        if self._pid == 0:
-            self._requests.close()
-            _be_template(theirs, self._command, prepare, run)
+        self._requests: socket.socket | None = requests
+        self._pid = pid
+        self._within_s = answers_within_s
+        self._ready = False
+
+    @classmethod
+    def forked(cls, module: str, prepare: Callable[[], None], run: Callable[[Sequence[str]], int]) -> Self:
+        """Fork a template from this process; `prepare` and `run` as for `be_template`.
+
+        Raises
+        ------
+        OSError
+            It cannot be forked.
+        """
+        assert threading.active_count() == 1, "a lock that another thread holds would never be free in a fork"
+        ours, theirs = _sockets()
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            show_command((*module_command(module), "template"))
+            be_template(theirs, prepare, run)
         theirs.close()
+        return cls(module, ours, pid, _ANSWERS_WITHIN_S)
+
+    @classmethod
+    def started(cls, module: str, command: Sequence[str], answers_within_s: float) -> Self:
+        """Start a template as a command, which calls `be_template` with the socket that is its stdin.
+
+        Raises
+        ------
+        OSError
+            It cannot be started.
+        """
+        ours, theirs = _sockets()
+        with theirs:
+            stdin = (os.POSIX_SPAWN_DUP2, theirs.fileno(), 0)
+            pid = os.posix_spawn(command[0], [*command], os.environ, file_actions=[stdin])
+        return cls(module, ours, pid, answers_within_s)
 
     def wait_until_ready(self) -> None:
         """Wait until the template has imported everything; signals are noticed after it."""
         if self._requests is not None and not self._response():
             self._give_up()
+        self._ready = True
+
+    def is_ready(self) -> bool:
+        """Tell, without waiting, whether the template has imported everything, or is dead."""
+        if not self._ready and self._requests is not None and select.select([self._requests], [], [], 0)[0]:
+            self.wait_until_ready()
+        return self._ready
 
     def start(self, command: Sequence[str], parent_pipe_fd: int) -> Forked | None:
         """Start a command in a new process session, with the parent pipe and no other descriptor.
@@ -109,7 +153,7 @@ class Template:
     def _response(self) -> bytes:
         """Wait for a message of the template; return b"" if it is dead or too slow."""
         assert self._requests is not None, "it is not given up"
-        if not select.select([self._requests], [], [], _STARTS_WITHIN_S)[0]:
+        if not select.select([self._requests], [], [], self._within_s)[0]:
             return b""
         with suppress(ConnectionError):
             return self._requests.recv(_MESSAGE_BYTES_MAX)
@@ -146,13 +190,20 @@ def _subreaper() -> Iterator[None]:
         prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
-def _be_template(
-    requests: socket.socket,
-    command: Sequence[str],
-    prepare: Callable[[], None],
-    run: Callable[[Sequence[str]], int],
-) -> NoReturn:
-    """Start workers until the supervisor has closed its end, or died."""
+def _sockets() -> tuple[socket.socket, socket.socket]:
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def be_template(requests: socket.socket, prepare: Callable[[], None], run: Callable[[Sequence[str]], int]) -> NoReturn:
+    """Start workers until the owner of the template has closed its end, or died.
+
+    Parameters
+    ----------
+    prepare
+        Imports what the workers need.
+    run
+        Runs a command of the module, given as its arguments, and returns the exit code; called in a worker.
+    """
     try:
         os.setsid()
         with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - os.devnull is a str
@@ -161,7 +212,6 @@ def _be_template(
         for name in systemd.ENVIRONMENT:
             os.environ.pop(name, None)
         prepare()
-        show_command((*command, "template"))
         gc.freeze()  # a collection would write to every page that the workers share
         gc.enable()
         requests.send(b"ready")
@@ -180,7 +230,7 @@ def _be_template(
 def _fork_worker(
     command: Sequence[str], parent_pipe_fd: int, requests: socket.socket, run: Callable[[Sequence[str]], int]
 ) -> int:
-    """Fork a worker; return its pid when it is a child of the supervisor and has a session of its own."""
+    """Fork a worker; return its pid when it is a child of the owner and has a session of its own."""
     reader, writer = os.pipe()
     gate, key = os.pipe()
     between = os.fork()
@@ -192,7 +242,7 @@ def _fork_worker(
         for descriptor in (reader, writer, key):
             os.close(descriptor)
         requests.close()
-        os.read(gate, 1)  # its end: the supervisor is the parent from now on
+        os.read(gate, 1)  # its end: the owner is the parent from now on
         os.close(gate)
         _be_worker(command, parent_pipe_fd, run)
     os.close(writer)

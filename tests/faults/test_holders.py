@@ -50,6 +50,14 @@ def _workers(lab: Installation) -> list[int]:
     return sorted({_parent(pid) for pid in _holders(lab)})
 
 
+def _templates(lab: Installation) -> list[int]:
+    """Return the processes that the holders of each worker are forked from."""
+    workers = _workers(lab)
+    return [
+        pid for pid, words in _commands().items() if "cdsed.engine.holder_template" in words and _parent(pid) in workers
+    ]
+
+
 def _send(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
@@ -67,6 +75,7 @@ class Trouble:
 
     def make(self) -> None:
         kinds = {"kill holder": 8, "stop holder": 6, "kill worker": 2, "stop worker": 2, "kill head": 1, "kill all": 1}
+        kinds |= {"kill template": 1, "stop template": 1}
         [kind] = self._dice.choices(list(kinds), list(kinds.values()))
         if kind == "kill all":  # holders live on, without a head
             self._daemon.kill_all()
@@ -74,7 +83,8 @@ class Trouble:
             self.faults[kind] += 1
             return
         heads = self._daemon.worker_pids("download")
-        pids = heads if "head" in kind else _holders(self._lab) if "holder" in kind else _workers(self._lab)
+        found = {"head": lambda _lab: heads, "holder": _holders, "worker": _workers, "template": _templates}
+        pids = found[kind.partition(" ")[2]](self._lab)
         if pids:
             pid = self._dice.choice(pids)
             if "stop" in kind:
@@ -108,6 +118,26 @@ def test_products_come_over_connections_of_other_processes(tmp_path: Path) -> No
         assert leftovers(lab) == []
         wait_until("no holder is left", lambda: not _holders(lab))
         assert not lab.query("SELECT 1 FROM session WHERE hold_s > 0")
+
+
+def test_holders_share_what_their_template_has_imported_and_start_without_it_too(tmp_path: Path) -> None:
+    with SandboxProcess(_ACCOUNTS) as sandbox:
+        lab = Installation(tmp_path, sandbox, engine=_ENGINE)
+        with DaemonProcess(lab) as daemon:
+            wait_until("all holders run", lambda: len(_holders(lab)) >= sum(each.sessions for each in _ACCOUNTS), 60)
+            forked = _holders(lab)
+            for pid in forked:
+                assert os.getsid(pid) == pid, "one that was started as a command is in the session of its worker"
+            for pid in _templates(lab):
+                os.kill(pid, signal.SIGKILL)
+            for pid in forked:
+                os.kill(pid, signal.SIGKILL)
+            started = wait_until("other holders", lambda: set(_holders(lab)) - {*forked}, 60, daemon=daemon)
+            assert all(os.getsid(pid) != pid for pid in started)
+            assert "workers start as commands from now on" in daemon.log()
+            daemon.terminate()
+            assert daemon.wait(30) == 0, daemon.log()
+        wait_until("no holder is left", lambda: not _holders(lab) and not _templates(lab))
 
 
 @pytest.mark.timeout(900)

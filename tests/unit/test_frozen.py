@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cdsed.frozen import frozen
+from cdsed.frozen import compile_all, frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +86,21 @@ def test_fields_mean_what_they_mean_in_a_dataclass() -> None:
     assert value == replace(value, note="not compared") != replace(value, secret="another")
     with pytest.raises(TypeError, match=r"Counted.__init__\(\)"):
         Counted("name")  # type: ignore[call-arg]
+
+
+def test_the_init_of_a_class_is_compiled_when_it_is_needed_or_before_a_fork() -> None:
+    @frozen
+    class Needed:
+        name: str
+
+    @frozen
+    class Inherited:
+        name: str
+
+    Needed("x")
+    compiled = Needed.__init__
+    compile_all()
+    assert Needed.__init__ is compiled
+    inherited = Inherited.__init__
+    assert Inherited("y").name == "y"
+    assert Inherited.__init__ is inherited
