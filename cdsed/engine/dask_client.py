@@ -107,6 +107,11 @@ def _configure() -> None:
             "distributed.comm.timeouts.connect": f"{_CONNECT_WITHIN_S}s",
             "distributed.scheduler.http.routes": [],  # no pages of Dask
             "distributed.worker.http.routes": [],
+            # What it looks at itself for: all together 50 ms of CPU per second and process, idle or not.
+            "distributed.admin.tick.interval": "1s",
+            "distributed.admin.system-monitor.interval": "10s",
+            "distributed.worker.profile.enabled": False,
+            "distributed.scheduler.active-memory-manager.start": False,
         }
     )
 
