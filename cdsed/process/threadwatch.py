@@ -14,14 +14,17 @@ from pathlib import Path
 from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.frozen import frozen
 
+_READS = 30  # of its counters, in the time after which a thread is stuck: each costs two files of the kernel
+
 
 @dataclass(slots=True)
 class _Stay:
-    """A thread at a place; `motion` has the counters of the kernel when they last changed."""
+    """A thread at a place; `motion` has the counters of the kernel when they last changed, as seen at `seen_s`."""
 
     thread: threading.Thread
     place: str
     seen_s: float
+    read_s: float
     motion: tuple[str, ...] = ()
     earlier: list[str] = field(default_factory=list)
 
@@ -47,11 +50,11 @@ class ThreadWatch:
     @contextmanager
     def at(self, place: str) -> Iterator[None]:
         """Note that this thread is at a place for the duration of the block; the innermost block counts."""
-        number = threading.get_native_id()
+        number, now_s = threading.get_native_id(), self._clock.boot_s()
         with self._lock:
             stay = self._stays.get(number)
             if stay is None:
-                stay = self._stays[number] = _Stay(threading.current_thread(), place, self._clock.boot_s())
+                stay = self._stays[number] = _Stay(threading.current_thread(), place, now_s, now_s)
             else:
                 stay.earlier.append(stay.place)
                 stay.place = place
@@ -74,11 +77,14 @@ class ThreadWatch:
         stuck = []
         with self._lock:
             for number, stay in self._stays.items():
-                motion = _motion(number)
+                still_s = now_s - stay.seen_s
+                if not slept and still_s <= longer_than_s and now_s - stay.read_s < longer_than_s / _READS:
+                    continue
+                motion, stay.read_s = _motion(number), now_s
                 if motion != stay.motion or slept:
                     stay.motion, stay.seen_s = motion, now_s
-                elif now_s - stay.seen_s > longer_than_s:
-                    stuck.append(Stuck(stay.thread, stay.place, now_s - stay.seen_s))
+                elif still_s > longer_than_s:
+                    stuck.append(Stuck(stay.thread, stay.place, still_s))
         return stuck
 
 
