@@ -32,7 +32,8 @@ from cdsed.transfer.staging import staged_sizes
 
 _log = logging.getLogger(__name__)
 
-_LOOK_EVERY_S = 0.5
+_LOOK_EVERY_S = 1.0
+_BATCH_S = 2.0  # the connection is idle for some 20 ms until the next task arrives
 _CLOSE_WITHIN_S = 5.0
 # What the machine of a holder says of a file that it does not see yet, and for how long it may not: caches of network
 # file systems last for a minute.
@@ -44,6 +45,7 @@ class RemoteTransport:
     """The connection of a lease that a holder has; what its machine has only in memory counts for nothing here."""
 
     def __init__(self, seats: Seats, seat: Seat, tools: SessionTools, state_id: str) -> None:
+        self.batch_s = _BATCH_S
         self.requests = 0
         self.delivered_bytes = 0
         self._state_id = state_id

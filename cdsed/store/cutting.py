@@ -47,11 +47,19 @@ class Pacing:
         Of the session that asks; None: not known yet.
     typical_bytes_per_s
         Of all sessions of this process; None: not known yet.
+    batch_s
+        A batch may be larger if it arrives within so many seconds.
     """
 
     session_lock: SessionLock | None = None
     bytes_per_s: float | None = None
     typical_bytes_per_s: float | None = None
+    batch_s: float = 0.0
+
+    @property
+    def batch_bytes(self) -> int:
+        """How much a batch has at most, besides its first piece."""
+        return max(BATCH_BYTES, int(self.batch_s * (self.bytes_per_s or 0)))
 
     @property
     def request_bytes(self) -> int:
@@ -96,7 +104,7 @@ def batch(
     if not rows:
         return []
     request_bytes = pacing.request_bytes
-    most = rows[0]["size_bytes"] + 2 * (BATCH_BYTES + BATCH_PIECES * request_bytes)
+    most = rows[0]["size_bytes"] + 2 * (pacing.batch_bytes + BATCH_PIECES * request_bytes)
     if pacing.relative < _SLOW_SHARE:
         most = max(_SLOW_LEAST_BYTES, int(rows[0]["size_bytes"] * pacing.relative))
     share = _share_bytes(db, group, most, pacing)
@@ -107,7 +115,7 @@ def batch(
     # Of a batch, half a share: the others do not see how far a session is with it.
     for row in rows:
         size_bytes += row["size_bytes"]
-        fits = size_bytes <= BATCH_BYTES and size_bytes + len(taken) * request_bytes <= share // 2
+        fits = size_bytes <= pacing.batch_bytes and size_bytes + len(taken) * request_bytes <= share // 2
         if size_bytes > most_bytes or (taken and not fits):
             break
         taken.append(row)

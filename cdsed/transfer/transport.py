@@ -52,6 +52,10 @@ class BatchFetch(Protocol):
 class Transport(Counted, Protocol):
     """The connection of one session. Its first request opens it."""
 
+    @property
+    def batch_s(self) -> float:
+        """For how many seconds of transfer pieces are worth handing out at once."""
+
     def list_objects(self, location: S3Location) -> list[ListedObject]:
         """List a product's objects; see `cdsed.transfer.product.list_objects`."""
 
@@ -84,6 +88,11 @@ class LocalTransport:
     checkpoint_every_s: float
     stop: threading.Event
     watch: Watch
+
+    @property
+    def batch_s(self) -> float:
+        """As `Transport`: the next pieces are at hand in a moment."""
+        return 0.0
 
     @property
     def requests(self) -> int:

@@ -128,7 +128,8 @@ class _DownloadSession:
         store, session_lock = self._context.store, self._context.settings.session_lock
         if not self._grant.may_take_more():
             return None
-        pacing = Pacing(session_lock, self._bytes_per_s, self._context.transfer.speeds.typical_bytes_per_s)
+        typical = self._context.transfer.speeds.typical_bytes_per_s
+        pacing = Pacing(session_lock, self._bytes_per_s, typical, self._transport.batch_s)
         return pieces.next_work(store.db, store.clock, self._lease, store.process, pacing)
 
     def _settle(self, settle: Callable[[], object], *, durable: bool) -> None:

@@ -31,6 +31,11 @@ _PRODUCTS = 1_500
 _SETTLED_S = 15
 _WITHIN_S = 300
 _HANDED_OUT_MS_MAX = 100
+# As in the units cdsed-scheduler.service and cdsed-worker.service.
+_UNITS_ENVIRON = {
+    "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+}
 #: Sessions that are at work now.
 _BUSY = "SELECT count(*) AS sessions FROM session WHERE product IS NOT NULL"
 
@@ -95,7 +100,7 @@ def _cluster(root: Path) -> Iterator[tuple[str, int]]:
         def begin(name: str, *words: str) -> "subprocess.Popen[bytes]":
             command = [sys.executable, "-m", "distributed.cli.dask_" + name, "--no-dashboard", *tls, *words]
             with (root / f"{name}.log").open("ab") as log:
-                environ = {**ENVIRON, "CDSED_BENCH_DIR": str(root / "tasks")}
+                environ = {**ENVIRON, **_UNITS_ENVIRON, "CDSED_BENCH_DIR": str(root / "tasks")}
                 process = subprocess.Popen(
                     command, env=environ, cwd=root, stdin=subprocess.DEVNULL, stdout=log, stderr=log
                 )

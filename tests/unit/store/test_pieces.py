@@ -81,6 +81,15 @@ def test_small_pieces_come_in_batches_and_large_ones_alone(one):
     assert next_work(one, lease) is None
 
 
+@pytest.mark.parametrize(("mib_per_s", "counts"), [(10, [4]), (1, [1, 2, 1]), (None, [1, 2, 1])])
+def test_a_session_far_away_takes_at_once_what_it_fetches_in_some_seconds(one, mib_per_s, counts):
+    one.planned("A", (3 * _MIB, 3 * _MIB, 3 * _MIB, 9 * _MIB))
+    one.ready("other")
+    lease, bytes_per_s = one.lease(), mib_per_s and mib_per_s * _MIB
+    taken = [len(next_work(one, lease, bytes_per_s=bytes_per_s, batch_s=2.0).pieces) for _ in counts]
+    assert taken == counts
+
+
 def test_the_last_pieces_get_smaller_so_that_all_sessions_end_together(one):
     number = one.ready("A")
     one.plan(claim(one, number), [listed("big", 400 * _MIB)], {}, piece_bytes=32 * _MIB)
