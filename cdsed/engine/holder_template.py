@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Sequence
 
+from cdsed.config.secrets import forbid_core_dumps
 from cdsed.errors import ExitCode
 from cdsed.process.interpreter import module_command
 from cdsed.process.template import Template, be_template
@@ -44,6 +45,7 @@ def _be_holder(arguments: Sequence[str]) -> ExitCode:
 
 
 if __name__ == "__main__":
+    forbid_core_dumps()  # keys may be in its environment
     gc.disable()  # imports leave hardly any garbage
     os.chdir("/")
     be_template(socket.socket(fileno=os.dup(0)), _prepare, _be_holder)
