@@ -32,7 +32,7 @@ class HolderGrant:
 
     def is_valid(self) -> bool:
         """As `cdsed.transfer.lease_broker.Grant`."""
-        self.broker.seats.limit(self.seat, self.broker.share(self.held))
+        self.seat.bytes_per_s = self.broker.share(self.held)
         return self.broker.seats.machines.may_use(self.seat) and self.held.is_valid()
 
     def has_current_keys(self) -> bool:

@@ -35,6 +35,7 @@ _log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 1.0
 _BATCH_S = 2.0  # the connection is idle for some 20 ms until the next task arrives
 _CLOSE_WITHIN_S = 5.0
+_STOP_WITHIN_S = 10.0  # all that is waited for at the end of the process has to be shorter than `stop_within_s`
 # What the machine of a holder says of a file that it does not see yet, and for how long it may not: caches of network
 # file systems last for a minute.
 _UNSEEN = frozenset({"ENOENT", "ENOTDIR", "ESTALE", "Lost", "OtherState"})
@@ -53,6 +54,7 @@ class RemoteTransport:
         self._seat = seat
         self._tools = tools
         self._first = _RemoteClaimant(self.close)
+        self._silent = False  # it did not answer when the process had to leave
 
     def list_objects(self, location: S3Location) -> list[ListedObject]:
         """As `Transport`."""
@@ -91,7 +93,7 @@ class RemoteTransport:
 
     def close(self) -> bool:
         """As `Transport`."""
-        if self._seats.is_lost(self._seat):
+        if self._seats.is_lost(self._seat) or not self._seats.can_hear(self._seat) or self._silent:
             return self._seat.closed.is_set()
         try:
             self._done(CloseTask(), requests=0, within_s=_CLOSE_WITHIN_S)
@@ -132,9 +134,11 @@ class RemoteTransport:
         if isinstance(answer, Result) and answer.number == task.number:
             task.answer = answer.answer
         elif answer is None and (self._seats.is_lost(self._seat) or time.monotonic() > task.until_s):
+            self._silent = self._tools.stop.is_set()
             raise task.failed or Stopped(f"the holder on {self._seat.node} does not answer")
         elif self._tools.stop.is_set() and task.until_s == math.inf:
             self.stop(task, Stopped())
+            task.until_s = time.monotonic() + (_STOP_WITHIN_S if self._seats.can_hear(self._seat) else 0.0)
         elif isinstance(answer, Ask) and answer.number == task.number:
             self._allow(task, answer.ask)
         elif isinstance(answer, Mark) and answer.number == task.number:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from cdsed.engine.grant_rules import SeatState
+from cdsed.engine.link import Link
 from cdsed.engine.orders import Sent
 from cdsed.engine.wire import Ask, Mark, Result, Task
 from cdsed.model.objects import Lease
@@ -32,14 +33,20 @@ class Seat:
 
     Attributes
     ----------
+    carrier
+        What brought its first word: no other one brings more of them, or reaches it.
     answers
         Of the holder, about the tasks of its lease.
+    bytes_per_s
+        From its next renewal on it reads no faster; None: without a limit.
     open_until_s
         Until then its connection may be open if nothing more is heard, in seconds since boot.
     keep
         Keeps the session of its lease; see `cdsed.engine.seats.Seats.grant`.
     closed
         Set when the connection of its lease is closed: by the word of the holder, or because the holder is dead.
+    granted
+        Whether its lease may be known to the holder; if not, no connection was opened for it.
     gave_up
         Whether the holder said so: then nothing that it wrote is left in the memory of its machine.
     """
@@ -47,11 +54,13 @@ class Seat:
     nonce: str
     node: str
     state: SeatState
+    carrier: Link | None = None
     lease: Lease | None = None
     keep: Callable[[], bool] = lambda: False
     bytes_per_s: int | None = None
     taken: bool = False
     dead: bool = False
+    granted: bool = False
     gave_up: bool = False
     killed: bool = False  # because it did not answer
     asked: bool = False  # to end its lease
@@ -89,10 +98,23 @@ class Seat:
         self.number, self.ordered, self.sent = 0, None, Sent()
         if not self.dead:
             self.closed.clear()
-        self.gave_up = self.asked = False
+        self.gave_up = self.asked = self.granted = False
         while not self.answers.empty():
             self.answers.get()
         self.state = replace(self.state, fence=lease.fence)
+
+    @property
+    def end(self) -> LeaseEnd:
+        """How its lease ends now."""
+        if self.gave_up or not self.granted:
+            return LeaseEnd.GAVE_UP
+        return LeaseEnd.DIED if self.closed.is_set() else LeaseEnd.OPEN
+
+    def forget(self) -> None:
+        """Have no lease any more; without word that its connection is closed, it gets no other one."""
+        self.dead |= self.end is LeaseEnd.OPEN
+        self.state = replace(self.state, fence=0)
+        self.lease, self.ordered, self.taken = None, None, False
 
     def give_up(self, now_s: float) -> None:
         """Take the word of the holder that it has ended its lease."""

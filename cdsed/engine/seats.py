@@ -9,12 +9,13 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from cdsed.clock import Clock
 from cdsed.config.engine_settings import EngineSettings
 from cdsed.engine.grant_rules import MARGIN_S, HeadReply, SeatState, hears_bye, hears_renew, hears_want
 from cdsed.engine.known_machines import HeadNews, KnownMachines
-from cdsed.engine.link import Link
+from cdsed.engine.lasting_link import LastingLink
 from cdsed.engine.orders import TaskOrder
 from cdsed.engine.seat import LeaseEnd, Seat
 from cdsed.engine.wire import (
@@ -63,7 +64,7 @@ class Seats:
 
     def __init__(
         self,
-        link: Link,
+        link: LastingLink[Any],
         settings: EngineSettings,
         clock: Clock,
         on_idle: Callable[[], None],
@@ -117,7 +118,12 @@ class Seats:
             return seat
 
     def _is_idle(self, seat: Seat, now_s: float) -> bool:
-        return seat.is_idle and now_s >= seat.rests_until_s and self.machines.may_grant(seat, now_s)
+        rested = seat.is_idle and now_s >= seat.rests_until_s
+        return rested and self.can_hear(seat) and self.machines.may_grant(seat, now_s)
+
+    def can_hear(self, seat: Seat) -> bool:
+        """Tell whether messages to and from a holder are still carried."""
+        return seat.carrier is not None and seat.carrier is self._link.current
 
     def taken(self) -> Counter[str]:
         """Return how many holders of each pilot have been taken."""
@@ -137,10 +143,6 @@ class Seats:
         with seat.lock:
             seat.begin(lease, bytes_per_s, keep)
             return self._grant(seat)
-
-    def limit(self, seat: Seat, bytes_per_s: int | None) -> None:
-        """Let a holder read no faster than this from its next renewal on."""
-        seat.bytes_per_s = bytes_per_s
 
     def order(self, seat: Seat, order: TaskOrder, requests: int) -> int:
         """Order a task, with the right to so many requests; return its number. `Seat.answers` gets what comes of it."""
@@ -164,15 +166,16 @@ class Seats:
         return seat.dead or seat.closed.is_set() or self._clock.boot_s() > seat.open_until_s
 
     def end_lease(self, seat: Seat) -> LeaseEnd:
-        """End the lease of a holder; return how."""
-        if not self.is_lost(seat):
+        """End the lease of a holder; return how. An answer is waited for only while one can come."""
+        if seat.granted and not self.is_lost(seat) and self.can_hear(seat):
             self.ask_to_give_up(seat)
             seat.closed.wait(_ANSWER_WITHIN_S)
-        if not seat.closed.is_set():
+        if seat.granted and not seat.closed.is_set():
             _log.warning("holder %s on %s does not answer", seat.nonce, seat.node)
-            seat.killed = True
-            self._send(seat.pilot, Kill(seat.nonce))
-            seat.closed.wait(_ANSWER_WITHIN_S)
+            if self.can_hear(seat):
+                seat.killed = True
+                self._send(seat.pilot, Kill(seat.nonce))
+                seat.closed.wait(_ANSWER_WITHIN_S)
         return self.forget_lease(seat)
 
     def ask_to_give_up(self, seat: Seat) -> None:
@@ -183,12 +186,9 @@ class Seats:
     def forget_lease(self, seat: Seat) -> LeaseEnd:
         """Renew the grant of a holder no more; return how its lease ended."""
         with seat.lock:
-            closed = seat.closed.is_set()
-            end = LeaseEnd.OPEN if not closed else LeaseEnd.GAVE_UP if seat.gave_up else LeaseEnd.DIED
-            seat.state = SeatState(seat.state.seq, seat.state.heard_s, 0)
-            self.machines.count(seat, closed=closed)
-            seat.dead |= not closed  # nothing is given to it any more
-            seat.lease, seat.ordered, seat.taken = None, None, False
+            end = seat.end
+            self.machines.count(seat, closed=end is not LeaseEnd.OPEN)
+            seat.forget()
         return end
 
     def hear(self, *lines: str) -> None:
@@ -255,8 +255,9 @@ class Seats:
 
     def _grant(self, seat: Seat) -> bool:
         lease = seat.lease
-        if lease is None or not self._keep(seat):
+        if lease is None or not self.can_hear(seat) or not self._keep(seat):
             return False
+        seat.granted = True
         at, grant_s = (seat.nonce, seat.state.seq, lease.fence), self._settings.grant_s
         self._send(seat.pilot, Granted(*at, lease.account, grant_s, seat.bytes_per_s))
         return True
@@ -293,7 +294,7 @@ class Seats:
             seat = self._seats.get(nonce)
             if seat is None:
                 node = self.machines.nodes.get(nonce.partition(".")[0], "unknown")
-                seat = self._seats[nonce] = Seat(nonce, node, SeatState(heard_s=-math.inf))
+                seat = self._seats[nonce] = Seat(nonce, node, SeatState(heard_s=-math.inf), self._link.current)
             return seat
 
     def _hear_pilot(self, word: PilotHere | Probed, now_s: float) -> None:

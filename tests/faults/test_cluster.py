@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -334,6 +335,36 @@ def test_a_daemon_waits_for_a_scheduler_that_is_gone_and_says_so(tmp_path: Path,
         assert lab.endings("first.txt") + lab.endings("second.txt") == [("done", 0)] * 2
         assert "Traceback" not in daemon.log()
         assert daemon.log().count("it is tried again") == 2
+
+
+@pytest.mark.timeout(600)
+def test_a_daemon_leaves_in_time_without_its_scheduler_and_keeps_the_sessions(tmp_path: Path, cluster: Cluster) -> None:
+    names = realistic_safenames("S1_GRD", 2, seed=6)
+    engine = {**_ENGINE, "grant_s": 90, "lost_rest_s": 300}
+    cluster.workers()
+    with SandboxProcess(make_accounts(1, seed=1)) as sandbox:
+        lab = Installation(
+            tmp_path / "lab",
+            sandbox,
+            engine={**engine, "scheduler": cluster.address, "tls_dir": str(cluster.tls_dir)},
+            process={"stop_within_s": 30},
+        )
+        sandbox.add_products(*({"safename": name, "size_bytes": 20_000_000} for name in names))
+        sandbox.fault(kind="trickle", operation="get", bytes_per_s=250_000)
+        with DaemonProcess(lab) as daemon:
+            lab.drop("two.txt", names)
+            wait_until(
+                "it is at work", lambda: lab.query("SELECT 1 FROM piece WHERE done_bytes > 0"), 120, daemon=daemon
+            )
+            _end(cluster)
+            wait_until("status says so", lambda: _engine_notices(lab), 120, daemon=daemon)
+            daemon.terminate()
+            daemon.wait(80)
+        assert "has not left" not in daemon.log()
+        assert lab.query("SELECT 1 FROM session WHERE process IS NOT NULL") == []
+        held = lab.query("SELECT rest_until_s FROM session WHERE hold_s > 0")
+        assert held, "their connections may be open"
+        assert all(row["rest_until_s"] > time.clock_gettime(time.CLOCK_BOOTTIME) + 300 for row in held)
 
 
 @pytest.mark.timeout(600)
