@@ -1,7 +1,8 @@
 """Keeps as many jobs of a batch system as the work needs, and lets those that are not needed end in order."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from cdsed.clock import Clock
 from cdsed.config.engine_settings import EngineSettings
@@ -16,6 +17,15 @@ _log = logging.getLogger(__name__)
 _NOT_NEEDED = "its job is not needed any more"
 _PENDING_SAID_S = 60.0
 _WHOLE_LIFE = 0.25  # a job that has ended after a smaller part of its life has failed
+
+
+@dataclass(slots=True)
+class _Life:
+    """Of a job: since when its pilot is there, and gets no connection; whether it could ever have one."""
+
+    since_s: float | None = None
+    unused_s: float | None = None
+    was_useful: bool = False
 
 
 class JobKeeper:
@@ -44,7 +54,7 @@ class JobKeeper:
         self._wanted = wanted
         self._rules = JobRules(engine.holders_per_worker, queue.jobs_max, queue.idle_s)
         self._failure: str | None = None
-        self._lives: dict[str, float | None] = {}  # since when the pilot of each job is there, by the job
+        self._lives: dict[str, _Life] = {}  # by the name of the job
         self._leaving: set[str] = set()  # jobs
 
     def look(self, problem: str | None) -> str | None:
@@ -64,6 +74,7 @@ class JobKeeper:
         pilots = self._pilot_of_jobs()
         self._note_failures(now_s)
         self._note_lives(pilots, now_s)
+        self._let_go_useless(pilots, now_s)
         taken = self._seats.taken()
         views = [
             JobView(
@@ -79,8 +90,7 @@ class JobKeeper:
             self._jobs.submit(now_s)
         for name in steps.end:
             if name in pilots:
-                self._leaving.add(name)
-                self._pilots.let_leave(pilots[name])
+                self._let_go(name, pilots[name])
             else:
                 self._end(name)
         for name in self._leaving & pilots.keys():
@@ -108,22 +118,49 @@ class JobKeeper:
     def _note_lives(self, pilots: dict[str, str], now_s: float) -> None:
         """Note which jobs have begun, and which have ended: too early, that is a failure."""
         jobs = {job.name: job.since_s for job in self._jobs.jobs}
-        for name, since_s in list(self._lives.items()):
+        for name, life in list(self._lives.items()):
             if name not in jobs:
                 del self._lives[name]
-                early = since_s is None or now_s - since_s < _WHOLE_LIFE * self._settings.lives_s
+                early = life.since_s is None or now_s - life.since_s < _WHOLE_LIFE * self._settings.lives_s
                 if early and name not in self._leaving:
                     self._fail(f"the worker of job {name} has ended early; see its log", now_s)
                 self._leaving.discard(name)
         for name, submitted_s in jobs.items():
-            since_s = self._lives.setdefault(name, None)
-            if since_s is None and name in pilots:
-                self._lives[name] = now_s
-                self._failure = None
-                self._rules.worked()
-            elif since_s is None and now_s - submitted_s > self._settings.pending_max_s:
+            life = self._lives.setdefault(name, _Life())
+            if life.since_s is None and name in pilots:
+                life.since_s = now_s
+            elif life.since_s is None and now_s - submitted_s > self._settings.pending_max_s:
                 _log.warning("the worker of job %s has not come in %.0f s", name, self._settings.pending_max_s)
                 self._end(name)
+
+    def _let_go_useless(self, pilots: Mapping[str, str], now_s: float) -> None:
+        """Let go of jobs whose holders get no session, for these keep others from being submitted.
+
+        A drained machine is free for the batch system as soon as its job has ended, and may get the next one: a job
+        that was never of use has failed. Files that a machine does not see may be seen soon, after a server has hung.
+        """
+        machines = self._seats.machines
+        for name in pilots.keys() & (self._lives.keys() - self._leaving):
+            life, pilot = self._lives[name], pilots[name]
+            why = machines.why_unused(pilot)
+            if why is None:
+                life.unused_s = None
+                if not life.was_useful and machines.sees_files(pilot):
+                    life.was_useful, self._failure = True, None
+                    self._rules.worked()
+                continue
+            life.unused_s = now_s if life.unused_s is None else life.unused_s
+            if machines.is_drained(machines.nodes[pilot]) or now_s - life.unused_s >= self._settings.idle_s:
+                self._let_go(name, pilot)
+                if life.was_useful:
+                    _log.warning("job %s is not used any more: %s", name, why)
+                else:
+                    self._fail(f"job {name} is of no use: {why}", now_s)
+
+    def _let_go(self, name: str, pilot: str) -> None:
+        """Give its holders no further lease; it ends after those that they have."""
+        self._leaving.add(name)
+        self._pilots.let_leave(pilot)
 
     def _fail(self, why: str, now_s: float) -> None:
         delay_s = self._rules.failed(now_s)

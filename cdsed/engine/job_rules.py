@@ -58,14 +58,19 @@ class JobRules:
         self._not_before_s = 0.0
 
     def failed(self, now_s: float) -> float:
-        """Note that a job could not be submitted, or ended before its worker was of use; return the delay."""
+        """Note that a job could not be submitted, or ended before its worker was of use; return the delay.
+
+        Jobs that were submitted together fail together: that counts as one failure.
+        """
+        if now_s < self._not_before_s:
+            return self._not_before_s - now_s
         delay_s = float(min(_FIRST_DELAY_S * 2**self._failures, _LONGEST_DELAY_S))
         self._failures += 1
         self._not_before_s = now_s + delay_s
         return delay_s
 
     def worked(self) -> None:
-        """Note that a worker has come: the next failure is the first one."""
+        """Note that a worker can be used: the next failure is the first one."""
         self._failures = 0
 
     def look(self, now_s: float, sessions: int, jobs: Sequence[JobView]) -> JobSteps:

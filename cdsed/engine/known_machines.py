@@ -86,8 +86,23 @@ class KnownMachines:
 
     def may_use(self, seat: Seat) -> bool:
         """Tell whether a holder may have a connection: its machine is not drained, and sees the same files."""
-        is_held_back = seat.node in self._drained or self._pilots.is_leaving(seat.pilot)
-        return not is_held_back and self._probes.is_passed(seat.pilot)
+        is_held_back = self.is_drained(seat.node) or self._pilots.is_leaving(seat.pilot)
+        return not is_held_back and self.sees_files(seat.pilot)
+
+    def is_drained(self, node: str) -> bool:
+        """Tell whether a person has drained a machine."""
+        return node in self._drained
+
+    def sees_files(self, pilot: str) -> bool:
+        """Tell whether the machine of a pilot is known to see the same files."""
+        return self._probes.is_passed(pilot)
+
+    def why_unused(self, pilot: str) -> str | None:
+        """Return why holders of a pilot get no connection; None: they do, or it is not measured yet."""
+        node, sight = self.nodes[pilot], self._probes.sight(pilot)
+        if self.is_drained(node):
+            return f"{node} is drained; tell the batch system, too, or run `cdsed resume machine {node}`"
+        return None if sight is None else sight.refused
 
     def may_grant(self, seat: Seat, now_s: float) -> bool:
         """Tell whether an idle holder may be given a session: it was also heard lately."""

@@ -91,7 +91,7 @@ EXAMPLES: dict[str, Any] = {
     "engine.jobqueue.pending_max_s": 43200,
     "engine.jobqueue.directives": ["--qos=low"],
     "engine.jobqueue.resource_spec": "select=1:ncpus=2:mem=4gb",
-    "engine.jobqueue.prologue": ["module load python/3.12"],
+    "engine.jobqueue.prologue": ["source /etc/profile", "module load python/3.12"],
     "engine.jobqueue.python": "/shared/cdsed/bin/python",
     "engine.jobqueue.interface": "ib0",
     "engine.jobqueue.scheduler_host": "head.example.org",

@@ -6,6 +6,7 @@ dask-jobqueue's own local class stands in for a batch system: its jobs are proce
 import contextlib
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,6 +132,34 @@ def test_a_worker_that_dies_is_replaced_a_little_later(tmp_path: Path, sandbox: 
         wait_until("the report", lambda: lab.report("long.txt"), 120, daemon=daemon)
         wait_until("the notice is gone", lambda: lab.status()["notices"] == [], 60, daemon=daemon)
     assert lab.endings("long.txt") == [("done", 0)]
+    assert overbooked(sandbox) == []
+
+
+def test_a_drained_machine_keeps_no_job_and_is_not_given_one_after_the_other(
+    tmp_path: Path, sandbox: SandboxProcess
+) -> None:
+    names = realistic_safenames("S1_GRD", 1, seed=5)
+    lab = _installed(tmp_path, sandbox, jobs_max=1)
+    sandbox.add_products(*({"safename": name, "size_bytes": 20_000_000} for name in names))
+    sandbox.fault(kind="trickle", operation="get", bytes_per_s=250_000)
+    with DaemonProcess(lab) as daemon:
+        lab.drop("long.txt", names)
+        wait_until("it is at work", lambda: lab.query("SELECT 1 FROM piece WHERE done_bytes > 0"), 60, daemon=daemon)
+        [first] = _jobs(tmp_path)
+        here = socket.gethostname()  # where all jobs of the stand-in run
+        assert lab.command("drain", here, "--kind", "machine").returncode == 0
+        wait_until("its job ends", lambda: first not in _jobs(tmp_path), 120, daemon=daemon)
+        why = f"{here} is drained; tell the batch system, too"
+        wait_until("a user can read it", lambda: why in str(lab.status()["notices"]), 120, daemon=daemon)
+        assert daemon.log().count("is submitted") <= 3, "the batch system gives the machine each new job"
+        assert lab.command("resume", "machine", here).returncode == 0
+        sandbox.clear_faults()
+        wait_until("the report", lambda: lab.report("long.txt"), 180, daemon=daemon)
+        wait_until("the notice is gone", lambda: lab.status()["notices"] == [], 60, daemon=daemon)
+        lost = [each["lost"] for each in lab.status()["machines"]]
+        assert lost == [[]], "all connections ended in order"
+    assert lab.endings("long.txt") == [("done", 0)]
+    assert lab.differences(names) == []
     assert overbooked(sandbox) == []
 
 

@@ -43,8 +43,19 @@ def test_work_that_comes_meanwhile_keeps_them():
 
 def test_after_failures_the_next_job_is_submitted_later_and_later_until_one_works():
     rules = JobRules(holders=4, jobs_max=4, idle_s=300)
-    assert [rules.failed(0.0) for _ in range(8)] == [10, 20, 40, 80, 160, 320, 600, 600]
-    assert rules.look(599.0, 4, []) == JobSteps()
-    assert rules.look(600.0, 4, []) == JobSteps(submit=1)
+    now_s, delays = 0.0, []
+    for _ in range(8):
+        delays.append(rules.failed(now_s))
+        now_s += delays[-1]
+    assert delays == [10, 20, 40, 80, 160, 320, 600, 600]
+    assert rules.look(now_s - 1, 4, []) == JobSteps()
+    assert rules.look(now_s, 4, []) == JobSteps(submit=1)
     rules.worked()
-    assert rules.failed(700.0) == 10
+    assert rules.failed(now_s) == 10
+
+
+def test_jobs_that_fail_together_are_one_failure():
+    rules = JobRules(holders=4, jobs_max=4, idle_s=300)
+    assert [rules.failed(now_s) for now_s in (0.0, 0.0, 4.0)] == [10, 10, 6]
+    assert rules.look(10.0, 4, []) == JobSteps(submit=1)
+    assert rules.failed(11.0) == 20

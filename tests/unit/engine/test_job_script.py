@@ -56,6 +56,7 @@ def test_the_example_for_slurm_makes_this_job(tmp_path):
         "#SBATCH -t 12:00:00",
         "#SBATCH --export=NONE",
         "#SBATCH --qos=low",
+        "source /etc/profile",
         "module load python/3.12",
         _WORKER,
     ]
@@ -72,7 +73,9 @@ def test_the_example_for_pbs_makes_this_job(tmp_path):
         "#PBS -l walltime=12:00:00",
         "#PBS -e JOBS/",
         "#PBS -o JOBS/",
+        "#PBS -S /bin/bash",
         "#PBS -m n",
+        "source /etc/profile",
         "module load python/3.12",
         _WORKER,
     ]
