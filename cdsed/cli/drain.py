@@ -1,4 +1,4 @@
-"""``cdsed drain``: begin no new product, and finish those in transfer; or give a machine no new connection."""
+"""``cdsed drain``: begin nothing new, and finish what is in transfer; of the daemon, accounts or machines."""
 
 import argparse
 import json
@@ -23,10 +23,11 @@ def add_parser(subparsers: Any) -> None:
     """Add the command to the program's."""
     command = subparsers.add_parser(
         "drain",
-        help="begin no new product, and finish those in transfer",
-        description="Begin no new product, and finish those in transfer: of the whole daemon, or of some accounts. "
-        "A machine with workers of Dask gets no new connection, and those that it has end after the piece that they "
-        "fetch. `cdsed resume`, `cdsed resume account NAME` or `cdsed resume machine NAME` undoes it.",
+        help="begin nothing new, and finish what is in transfer",
+        description="Begin nothing new, and finish what is in transfer: of the whole daemon, of some accounts, or on "
+        "some machines with workers of Dask. The daemon and an account finish their products. A machine gets no new "
+        "connection, and those that it has end after the piece that they fetch: other machines fetch the rest. "
+        "`cdsed resume`, `cdsed resume account NAME` or `cdsed resume machine NAME` undoes it.",
     )
     command.add_argument(
         "names", nargs="*", metavar="NAME", help="names or patterns of accounts or machines (default: the daemon)"
