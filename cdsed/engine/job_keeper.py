@@ -16,15 +16,17 @@ _log = logging.getLogger(__name__)
 
 _NOT_NEEDED = "its job is not needed any more"
 _PENDING_SAID_S = 60.0
+_LEAVES_WITHIN_S = 120.0  # a directory that hangs may keep a pilot from its end
 _WHOLE_LIFE = 0.25  # a job that has ended after a smaller part of its life has failed
 
 
 @dataclass(slots=True)
 class _Life:
-    """Of a job: since when its pilot is there, and gets no connection; whether it could ever have one."""
+    """Of a job: since when its pilot is there, gets no connection, should end; whether it could ever have one."""
 
     since_s: float | None = None
     unused_s: float | None = None
+    ends_s: float | None = None
     was_useful: bool = False
 
 
@@ -93,9 +95,15 @@ class JobKeeper:
                 self._let_go(name, pilots[name])
             else:
                 self._end(name)
-        for name in self._leaving & pilots.keys():
-            if not taken[pilots[name]]:
-                self.link.send(pilots[name], [encode(Leave(pilots[name], _NOT_NEEDED))])
+        for name in list(self._lives):
+            pilot = pilots.get(name)
+            if pilot is not None and name in self._leaving and not taken[pilot]:
+                self.link.send(pilot, [encode(Leave(pilot, _NOT_NEEDED))])
+                self._end_late(name, now_s)
+            elif pilot is None and self._lives[name].since_s is not None:
+                self._end_late(name, now_s)
+            else:
+                self._lives[name].ends_s = None
         return self._problem(pilots, problem, now_s)
 
     def _pilot_of_jobs(self) -> dict[str, str]:
@@ -167,8 +175,21 @@ class JobKeeper:
         _log.error("%s; the next one is submitted in %.0f s", why, delay_s)
         self._failure = why
 
+    def _end_late(self, name: str, now_s: float) -> None:
+        """End a job whose pilot is silent, or shall leave, if that does not end by itself."""
+        life = self._lives[name]
+        life.ends_s = now_s if life.ends_s is None else life.ends_s
+        if now_s - life.ends_s <= _LEAVES_WITHIN_S:
+            return
+        if name in self._leaving:
+            _log.warning("the worker of job %s does not leave", name)
+        else:
+            self._fail(f"the worker of job {name} is silent", now_s)
+        self._end(name)
+
     def _end(self, name: str) -> None:
         self._lives.pop(name, None)
+        self._leaving.discard(name)
         self._jobs.end(name)
 
     def _problem(self, pilots: dict[str, str], problem: str | None, now_s: float) -> str | None:

@@ -56,6 +56,7 @@ class _Link(DaskLink):
         self.blind: set[str] = set()
         self.nodes: dict[str, str] = {}
         self.probed: list[str] = []
+        self.stuck = False  # so that none leaves
 
     def tend(self) -> None: ...
 
@@ -77,7 +78,7 @@ class _Link(DaskLink):
                 unseen = tuple(MarkerSeen(None, "") for _ in message.markers)
                 probed = Probed(pilot, message.name, unseen) if node in self.blind else answer(message)
                 self.probed.append(encode(probed))
-            elif isinstance(message, Leave) and pilot in self.nodes:
+            elif isinstance(message, Leave) and pilot in self.nodes and not self.stuck:
                 job = pilot.partition("-")[0]
                 del self._pilots[job], self.nodes[pilot]
                 self.queue.end(job)
@@ -206,3 +207,25 @@ def test_a_server_that_hangs_for_a_while_costs_no_job(cluster):
     wait_until("it is asked again", sees)
     cluster.look(_IDLE_S)
     assert (len(cluster.jobs.jobs), cluster.jobs.submitted) == (1, 1)
+
+
+def test_a_job_whose_worker_cannot_leave_is_cancelled(cluster):
+    cluster.begin("node7")
+    cluster.look()
+    cluster.link.stuck = True
+    cluster.drained.add("node7")
+    assert 110 < cluster.submits_after(200) < 130
+
+
+def test_a_job_whose_pilot_is_silent_for_minutes_is_cancelled_and_one_that_speaks_again_is_kept(cluster):
+    pilot = cluster.begin("node7")
+    cluster.look()
+    node = cluster.link.nodes.pop(pilot)
+    for _ in range(150):
+        cluster.look()
+    cluster.link.nodes[pilot] = node
+    cluster.look()
+    assert (len(cluster.jobs.jobs), cluster.jobs.submitted) == (1, 1)
+    cluster.link.nodes.clear()
+    assert 180 < cluster.submits_after(250) < 220
+    assert cluster.look() == "the worker of job job1 is silent"
