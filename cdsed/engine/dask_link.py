@@ -102,7 +102,8 @@ class DaskLink:
                 if time.monotonic() - pilot.since_s < _AGAIN_S:
                     self._again_s[address] = time.monotonic() + _AGAIN_S
                 if self.jobs is not None and self.jobs.has(pilot.worker):
-                    self.jobs.end(pilot.worker)
+                    with suppress(KeyError):  # the keeper has ended it just now
+                        self.jobs.end(pilot.worker)
         now_s = time.monotonic()
         self._again_s = {address: at_s for address, at_s in self._again_s.items() if at_s > now_s}
         for address in workers.keys() - self._pilots.keys() - self._again_s.keys():

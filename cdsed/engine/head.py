@@ -3,6 +3,7 @@
 import logging
 import math
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -28,11 +29,13 @@ from cdsed.work.flock_broker import FlockBroker
 
 _log = logging.getLogger(__name__)
 
-_END_WITHIN_S = 5.0
+_TEND_EVERY_S, _END_WITHIN_S = 1.0, 5.0
 
 
 class Head:
-    """The seats of all holders, and the thread that answers them. As a context manager it ends both.
+    """The seats of all holders, the thread that answers them, and one that tends the link, which may take long.
+
+    As a context manager it ends all.
 
     Parameters
     ----------
@@ -69,25 +72,34 @@ class Head:
         self.broker = HolderBroker(local, self._seats, state_id, hold_s(engine.grant_s, engine.lost_rest_s))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._seats.run, args=(self._stop,), name="seats", daemon=True)
+        self._tending = threading.Thread(target=self._tend, name="link", daemon=True)
 
     @property
     def alive(self) -> bool:
         """Whether holders are answered."""
-        return self._thread.is_alive()
+        return self._thread.is_alive() and self._tending.is_alive()
 
     def __enter__(self) -> Self:
         self._thread.start()
+        self._tending.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._thread.join(_END_WITHIN_S)
+        until_s = time.monotonic() + _END_WITHIN_S
+        for thread in (self._thread, self._tending):
+            thread.join(max(0.0, until_s - time.monotonic()))
         try:
             self._record.end(self._seats.news())
         finally:
             self._seats.end()
+
+    def _tend(self) -> None:
+        while not self._stop.is_set():
+            self._link.tend()
+            self._stop.wait(_TEND_EVERY_S)
 
     def _take(self, news: HeadNews) -> frozenset[str]:
         """Follow the work with jobs, and let a user know of problems."""

@@ -45,7 +45,7 @@ from cdsed.model.objects import Lease
 
 _log = logging.getLogger(__name__)
 
-_TEND_EVERY_S = 1.0
+_LOOK_EVERY_S = 1.0
 _ANSWER_WITHIN_S = 5.0
 #: After so many renewals that tell of no work, a task or its result was lost.
 _IDLE_RENEWALS = 2
@@ -80,16 +80,14 @@ class Seats:
 
     def run(self, stop: threading.Event) -> None:
         """Answer holders until `stop` is set and no seat is taken."""
-        tend_s = 0.0
+        look_s = 0.0
         while not stop.is_set() or any(seat.taken for seat in list(self._seats.values())):
             now_s = self._clock.boot_s()
-            if now_s >= tend_s:
-                tend_s = now_s + _TEND_EVERY_S
-                if not stop.is_set():
-                    self._link.tend()
+            if now_s >= look_s:
+                look_s = now_s + _LOOK_EVERY_S
                 self._forget_silent(now_s)
                 self.machines.look(self._seats.values(), now_s)
-            self.hear(*self._link.receive(_TEND_EVERY_S / 2))
+            self.hear(*self._link.receive(_LOOK_EVERY_S / 2))
 
     def news(self) -> HeadNews:
         """Return what is known of the machines."""
