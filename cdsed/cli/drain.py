@@ -90,16 +90,11 @@ def _words(target: _Target) -> str:
 
 
 def _sentence(target: _Target, *, new: bool) -> str:
+    from cdsed.store.pauses import resuming
+
     kind, name = target
-    does, undo = (
-        ("gets no new connection", f"cdsed resume machine {name}")
-        if kind == "machine"
-        else (
-            "begins no new product",
-            "cdsed resume",
-        )
-    )
-    first, _, rest = does.partition(" ")
+    first, rest = ("gets", "no new connection") if kind == "machine" else ("begins", "no new product")
+    undo = resuming(kind, name) if name else resuming("all")
     return f"{_words(target)} {first if new else f'was drained already, and {first}'} {rest} until `{undo}`"
 
 

@@ -78,7 +78,8 @@ def run_pause(arguments: argparse.Namespace) -> int:
         again = " was paused already, and" if key[:2] in before else ""
         unit = "session" if key[0] == "account" else "unfinished product"
         lines.append(f"{_words(key)}{again} is paused {_until(until_at)}: {plural(held[key], unit)}")
-    lines.append("sessions at work finish the piece that they fetch; `cdsed resume` undoes this")
+    undo = pauses.resuming(arguments.what, *arguments.names)
+    lines.append(f"sessions at work finish the piece that they fetch; `{undo}` undoes this")
     _tell(arguments, keys, now, lines)
     return ExitCode.OK
 

@@ -5,6 +5,7 @@ import json
 from cdsed.clock import Clock
 from cdsed.model.operation import Drain
 from cdsed.store.database import Database
+from cdsed.store.pauses import resuming
 from cdsed.store.queries import Queries
 
 _SQL = Queries("drains")
@@ -39,5 +40,6 @@ def note_done(db: Database, clock: Clock) -> list[str]:
 def sentence(drain: Drain) -> str:
     """Return what is drained, and whether that is done."""
     what = f"account {drain.account}" if drain.account else "the daemon"
+    undo = resuming("account", drain.account) if drain.account else resuming("all")
     end = "nothing is in transfer" if drain.done_at is not None else "products in transfer are being finished"
-    return f"{what} is drained by a person, so it begins no new product until `cdsed resume`; {end}"
+    return f"{what} is drained by a person, so it begins no new product until `{undo}`; {end}"

@@ -5,6 +5,7 @@ not compare times. Windows enter rows of their own; a person who resumes one end
 """
 
 import json
+import shlex
 from collections.abc import Iterable
 
 from cdsed.clock import Clock, iso
@@ -116,10 +117,15 @@ def reason(pause: Pause) -> str:
     return " ".join(_what_and_end(pause))
 
 
+def resuming(kind: str, *names: str) -> str:
+    """Return the command that resumes things of a kind."""
+    return "cdsed resume" if kind == "all" else f"cdsed resume {kind} {shlex.join(names)}"
+
+
 def _what_and_end(pause: Pause) -> tuple[str, str]:
     what = "everything" if pause.kind == "all" else f"{pause.kind} {pause.name}"
     by = "a person" if pause.source == "person" else "a time window of the settings"
-    end = "until `cdsed resume`" if pause.until_at is None else f"until {iso(pause.until_at)}"
+    end = f"until `{resuming(pause.kind, pause.name)}`" if pause.until_at is None else f"until {iso(pause.until_at)}"
     return f"{what} is paused by {by}", end
 
 

@@ -77,4 +77,7 @@ def test_an_unknown_name_is_answered_with_those_that_are_known(lab: CliLab) -> N
 def test_without_machines_the_command_is_about_accounts(used_cli_lab: CliLab) -> None:
     unknown = used_cli_lab.cdsed("drain", "node7")
     assert unknown.stderr == "cdsed: no account or machine is named node7; accounts are first, second\n"
-    assert "account first begins no new product until `cdsed resume`" in used_cli_lab.cdsed("drain", "first").stdout
+    assert (
+        "account first begins no new product until `cdsed resume account first`"
+        in used_cli_lab.cdsed("drain", "first").stdout
+    )

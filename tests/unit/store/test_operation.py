@@ -471,7 +471,8 @@ def test_work_that_is_paused_says_by_whom_and_until_when(lab, kind):
         "account": ("a", "account a"),
     }[kind]
     pause(lab, kind, name)
-    assert why(lab) == f"{shown} is paused by a person until `cdsed resume`"
+    undo = "cdsed resume" if kind == "all" else f"cdsed resume {shown}"
+    assert why(lab) == f"{shown} is paused by a person until `{undo}`"
     assert (report(lab).needs_account, report(lab).quota_wait) == (False, None)
     lab.db.rows("DELETE FROM pause")
     pause(lab, kind, name, source="window", for_s=60)
@@ -489,7 +490,7 @@ def test_work_for_spools_that_are_all_paused_says_which_is_resumed_first_and_has
     pauses.follow_spools(lab.db, lab.clock, ["/one", "/two"])
     assert why(lab) == "disk /two is paused by a person until 2027-01-15T08:01:00Z"
     pauses.add(lab.db, lab.clock, "disk", "/two", None)
-    assert "is paused by a person until `cdsed resume`" in (why(lab) or "")
+    assert "is paused by a person until `cdsed resume disk /one`" in (why(lab) or "")
     [listing] = report(lab).listings
     assert listing.eta is None or listing.eta.seconds is None
     pauses.remove(lab.db, "disk", "/two")
@@ -520,7 +521,8 @@ def test_a_pause_and_waiting_products_are_both_named(lab):
         claimed = products.claim_ready(lab.db, lab.clock, number, lab.process)
     products.move(lab.db, lab.clock, claimed, Move(State.RETRY_WAIT, cause="x", due_s=lab.clock.boot_s() + 900))
     pause(lab, "listing", str(first + 1))
-    assert why(lab) == "1 products wait for their next try; listing second is paused by a person until `cdsed resume`"
+    waits, paused = "1 products wait for their next try", "listing second is paused by a person"
+    assert why(lab) == f"{waits}; {paused} until `cdsed resume listing second`"
 
 
 def test_nothing_is_said_while_a_session_works_or_a_product_is_verified(lab):
