@@ -112,6 +112,16 @@ class Installation:
         self.accounts_file.touch(mode=0o600)
         self.accounts_file.write_text(yaml.safe_dump(document), encoding="utf-8")
 
+    def limit_bandwidth(self, bytes_per_s: int) -> None:
+        """Limit each account of the default group.
+
+        If that is no multiple of a page, writes end within pages, so late pages differ from what was fetched.
+        """
+        document = yaml.safe_load(self.accounts_file.read_text("utf-8"))
+        for account in document["groups"]["default"]["accounts"].values():
+            account["bandwidth_bytes_per_s"] = bytes_per_s
+        self.accounts_file.write_text(yaml.safe_dump(document), encoding="utf-8")
+
     def drop(self, name: str, lines: Iterable[str], *, group: str | None = None) -> Path:
         """Put a listing into the inbox as a careful user does: write it elsewhere, rename it in."""
         written = self.root / f".{name}"

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-import yaml
 
 from cdsed.sandbox.accounts import make_accounts
 from cdsed.sandbox.names import realistic_safenames
@@ -26,6 +25,7 @@ from tests.soak.disks.fuse_disk import enter_own_mount_namespace, why_not
 from tests.soak.disks.late_disk import LateDisk
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.invariants import Watcher, found_by_the_checker, leftovers, overbooked
+from tests.support.mount_troubles import MountTroubles
 from tests.support.sandbox import SandboxProcess
 
 pytest.importorskip("distributed", reason="cdsed[dask] is not installed")
@@ -81,9 +81,21 @@ class Machine:
     def __exit__(self, *_exception: object) -> None:
         self._stack.close()
 
-    def holders(self) -> list[int]:
-        """Return the processes that have connections here."""
-        return [pid for pid, command in self._processes() if "cdsed.engine.holder" in command]
+    def cut(self) -> None:
+        """As `Mounted`."""
+        self.disk.cut()
+
+    def heal(self) -> int:
+        """As `Mounted`."""
+        self.disk.heal()
+        return self.disk.write_back()
+
+    def kill_holders(self) -> None:
+        """As `Mounted`."""
+        for pid, command in self._processes():
+            if "cdsed.engine.holder" in command:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
     def kill(self) -> None:
         """Kill all that runs here; what it has written stays in the memory of the machine."""
@@ -150,14 +162,6 @@ def _scheduler(log: Path) -> Iterator[str]:
         process.wait()
 
 
-def _limit(lab: Installation, bytes_per_s: int) -> None:
-    """Let connections read as many bytes at once as no page has: then the ends of writes are within pages."""
-    document = yaml.safe_load(lab.accounts_file.read_text("utf-8"))
-    for account in document["groups"]["default"]["accounts"].values():
-        account["bandwidth_bytes_per_s"] = bytes_per_s
-    lab.accounts_file.write_text(yaml.safe_dump(document), "utf-8")
-
-
 @contextlib.contextmanager
 def _site(tmp_path: Path, seed: int, count: int, size_bytes: int, *, bytes_per_s: int | None = None) -> Iterator[Site]:
     names = realistic_safenames("S1_GRD", count, seed=seed)
@@ -168,7 +172,7 @@ def _site(tmp_path: Path, seed: int, count: int, size_bytes: int, *, bytes_per_s
         lab.spool = place / "spool"
         lab.spool.mkdir()
         if bytes_per_s is not None:
-            _limit(lab, bytes_per_s)
+            lab.limit_bandwidth(bytes_per_s)
         with _scheduler(lab.root / "scheduler.log") as scheduler, Watcher(sandbox, [lab.spool]) as watcher:
             lab.configure(engine={**_ENGINE, "scheduler": scheduler})
             watcher.expect(names)
@@ -208,59 +212,19 @@ def test_what_a_dead_machine_writes_late_harms_nothing(tmp_path: Path, when: str
     ):
         site.lab.drop("some.txt", site.names)
         wait_until("some is safe", lambda: site.lab.query(_BEGUN), 120, daemon=daemon)
-        dead.disk.cut()
+        dead.cut()
         wait_until("some is in its memory", lambda: dead.disk.dirty_bytes() > 0, daemon=daemon)
         dead.kill()
         wait_until("it is known", lambda: not site.lab.query(_BEGUN), 120, daemon=daemon)
         with Machine(site, "living"):
             if when == "before":
                 wait_until("another one is at it", lambda: site.lab.query(_BEGUN), 120, daemon=daemon)
-                assert _written_late(dead) > 0
+                assert dead.heal() > 0
             _reported(site, daemon)
             if when == "after":
-                assert _written_late(dead) > 0
+                assert dead.heal() > 0
             assert site.waits() == []
             assert site.judge() == []
-
-
-def _written_late(machine: Machine) -> int:
-    machine.disk.heal()
-    return machine.disk.write_back()
-
-
-class Trouble:
-    """Cuts machines off from their file server, kills holders and the head, and lets late bytes arrive."""
-
-    def __init__(self, site: Site, daemon: DaemonProcess, machines: list[Machine], dice: random.Random) -> None:
-        self._site, self._daemon, self._machines, self._dice = site, daemon, machines, dice
-        self._cut: set[Machine] = set()
-        self.faults: Counter[str] = Counter()
-        self.written_late = 0
-
-    def make(self) -> None:
-        """Let one thing go wrong, or one end."""
-        machine = self._dice.choice(self._machines)
-        [kind] = self._dice.choices(["cut", "heal", "kill holders", "kill head"], [4, 4, 4, 1])
-        if kind == "cut":
-            machine.disk.cut()
-            self._cut.add(machine)
-        elif kind == "heal":
-            self.heal(machine)
-        else:
-            for pid in self._daemon.worker_pids("download") if kind == "kill head" else machine.holders():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-        self.faults[kind] += 1
-
-    def heal(self, machine: Machine) -> None:
-        """End a cut; what the machine had in memory arrives."""
-        self.written_late = max(self.written_late, _written_late(machine))
-        self._cut.discard(machine)
-
-    def end(self) -> None:
-        """End all cuts."""
-        for machine in list(self._cut):
-            self.heal(machine)
 
 
 def test_cuts_and_kills_with_late_bytes_lose_and_charge_nothing(tmp_path: Path) -> None:
@@ -273,11 +237,17 @@ def test_cuts_and_kills_with_late_bytes_lose_and_charge_nothing(tmp_path: Path) 
         daemon = stack.enter_context(DaemonProcess(site.lab))
         site.lab.drop("some.txt", site.names)
         wait_until("it is at work", lambda: site.lab.query(_BEGUN), 120, daemon=daemon)
-        trouble = Trouble(site, daemon, machines, dice)
-        while trouble.faults.total() < 30 and site.lab.report("some.txt") is None:
+        troubles = MountTroubles(machines, lambda: _kill_head(daemon), dice)
+        while troubles.faults.total() < 30 and site.lab.report("some.txt") is None:
             wait_until("a while", lambda: dice.random() < 0.1, daemon=daemon)
-            trouble.make()
-        trouble.end()
-        print(f"{dict(trouble.faults)}; {trouble.written_late} bytes late; {Counter(site.waits())}")
+            troubles.make()
+        troubles.end()
+        print(f"{dict(troubles.faults)}; {troubles.written_late} bytes late; {Counter(site.waits())}")
         _reported(site, daemon)
         assert site.judge() == []
+
+
+def _kill_head(daemon: DaemonProcess) -> None:
+    for pid in daemon.worker_pids("download"):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
