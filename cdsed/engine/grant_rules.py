@@ -14,6 +14,8 @@ from cdsed.frozen import frozen
 
 #: The kernel kills a holder so much earlier than its grant ends.
 GUARD_S = 1.0
+#: A holder that runs cuts its connection so long before that: the kernel would not, while a disk does not answer.
+CUT_BEFORE_S = 0.3
 #: The head counts a grant as longer by so much: clocks of two machines may differ in speed.
 MARGIN_S = 5.0
 # An answer may come after further requests were sent, so many at most.

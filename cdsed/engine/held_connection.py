@@ -102,7 +102,15 @@ class HeldConnection:
     def stop(self) -> None:
         """Stop the task that is being done, and do none after it."""
         self._ended = True
+        self.cut()
+
+    def cut(self) -> None:
+        """Stop the task that is being done, and end the connection, also while the thread of the task waits for a disk.
+
+        A thread that waits for a file server (state D) keeps the sockets of its process open, even after SIGKILL.
+        """
         self._interrupt()
+        self._transport.connection.abort("stop")
 
     def _interrupt(self) -> None:
         self._stop.set()

@@ -20,7 +20,7 @@ from cdsed.config.load import load_settings
 from cdsed.config.secrets import forbid_core_dumps
 from cdsed.config.settings import Settings
 from cdsed.credentials.key_ledger import LEDGER_NAME, Keyring
-from cdsed.engine.grant_rules import HolderState, asks, ends, is_granted, is_renewed
+from cdsed.engine.grant_rules import CUT_BEFORE_S, HolderState, asks, ends, is_granted, is_renewed
 from cdsed.engine.held_connection import HeldConnection
 from cdsed.engine.wire import Bye, GiveUp, Granted, MayAsk, Renew, Renewed, Stop, Task, UpMessage, Want, decode, encode
 from cdsed.errors import CdsedError, ExitCode
@@ -29,7 +29,7 @@ from cdsed.process.threadwatch import ThreadWatch
 
 _log = logging.getLogger(__name__)
 
-_LOOK_EVERY_S = 0.5
+_LOOK_EVERY_S, _LOOK_AGAIN_S = 0.5, 0.05
 _READ_BYTES = 2**16
 _LEAVE_WITHIN_S, _LEAVE_EVERY_S = 3.0, 0.05
 
@@ -56,7 +56,7 @@ class HolderProcess:
         """Work until the pilot closes our stdin."""
         unread = b""
         while True:
-            if select.select([0], [], [], _LOOK_EVERY_S)[0]:
+            if select.select([0], [], [], self._look_in_s())[0]:
                 got = os.read(0, _READ_BYTES)
                 if not got:
                     return
@@ -81,12 +81,23 @@ class HolderProcess:
             with suppress(OSError):
                 self._say(Bye(self._nonce, self._state.fence))
 
+    def _look_in_s(self) -> float:
+        """Return how long to wait for messages."""
+        if self._connection is None:
+            return _LOOK_EVERY_S
+        return min(_LOOK_EVERY_S, max(_LOOK_AGAIN_S, self._cut_at_s() - self._clock.boot_s()))
+
+    def _cut_at_s(self) -> float:
+        return self._state.dies_at_s - CUT_BEFORE_S
+
     def _look(self) -> None:
         """Ask when it is time, and end what shall end."""
         now_s = self._clock.boot_s()
         connection = self._connection
         if connection is not None:
             connection.check()
+            if now_s >= self._cut_at_s():
+                connection.cut()
             stuck = bool(self._watch.look(self._idle_timeout_s))
             if stuck and not self._stuck:
                 _log.error("a call to a disk has not returned for %.0f s", self._idle_timeout_s)
