@@ -36,6 +36,11 @@ db = sqlite3.connect("file:/var/lib/cdsed/cdsed.sqlite?mode=ro", uri=True, timeo
 done = [row[0] for row in db.execute("SELECT safename FROM product WHERE state = 'done'")]
 print(json.dumps([papers, done]))
 """
+_QUERY = """
+import json, sqlite3, sys
+db = sqlite3.connect("file:/var/lib/cdsed/cdsed.sqlite?mode=ro", uri=True, timeout=60)
+print(json.dumps(db.execute(sys.argv[1]).fetchall()))
+"""
 _PROCESSES = 2
 _SETTINGS: dict[str, Any] = {
     "transfer": {"piece_bytes": 2 * 2**20, "processes": _PROCESSES},
@@ -159,6 +164,11 @@ class GuestLab:
         said = self.guest.attempt("cdsed", "status", "--json")[1]
         status: dict[str, Any] = json.loads(said[said.index("{") :])
         return status
+
+    def query(self, sql: str) -> list[Any]:
+        """Read the state; return the rows."""
+        rows: list[Any] = json.loads(self.guest.run(*_SERVICE, "python3", "-c", _QUERY, sql))
+        return rows
 
     def says(self, *words: str, timeout_s: float = 300) -> str:
         """Wait until an alarm of the status has all these words; return its text."""
