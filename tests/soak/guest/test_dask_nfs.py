@@ -90,6 +90,7 @@ _KILL_HEAD = "pkill -KILL --full 'role download' || true"
 _APPEARED = Path(__file__).with_name("appeared.py")
 _BEGUN = "SELECT 1 FROM piece WHERE done_bytes > 0 AND done_bytes < size_bytes"
 _WAITS = "SELECT cause FROM event WHERE target IN ('retry_wait', 'corrupt', 'failed')"
+_DIRTY = ("BdiWriteback", "BdiReclaimable")
 _WRITTEN_WITHIN_S = 300
 
 
@@ -99,6 +100,7 @@ class Client:
     def __init__(self, guest: Guest, name: str, number: int) -> None:
         self.name = name
         self._guest, self._link = guest, f"out{number}"
+        self._lost_bytes = 0  # the kernel counts what could not be written for as long as it runs
         self._shell(_CLIENT, name, str(number))
         device = guest.run("mountpoint", "-d", f"/mnt/{name}").strip()
         self._memory = f"/sys/kernel/debug/bdi/{device}/stats"
@@ -113,12 +115,13 @@ class Client:
         self._guest.run("ip", "link", "set", self._link, "up")
         # It ends when all is written, or cannot be written because the file has no name any more.
         self._guest.attempt("sync", "-f", f"/mnt/{self.name}", timeout_s=_WRITTEN_WITHIN_S)
+        self._lost_bytes += self.dirty_bytes()
         return waiting
 
     def dirty_bytes(self) -> int:
         """Return how much of what was written here the server does not have."""
         said = dict(line.split(":") for line in self._guest.run("cat", self._memory).splitlines() if ":" in line)
-        return sum(int(said[name].removesuffix("kB")) * 1024 for name in ("BdiWriteback", "BdiReclaimable"))
+        return sum(int(said[name].removesuffix("kB")) * 1024 for name in _DIRTY) - self._lost_bytes
 
     def _shell(self, script: str, *arguments: str) -> None:
         self._guest.run("sh", "-euc", script, "-", *arguments)
