@@ -200,7 +200,8 @@ def _download(config: Path, worker: Worker) -> None:
         if settings.engine.kind == "dask":
             head = stack.enter_context(_head(worker, config, context, sessions))
             context = replace(context, transfer=replace(context.transfer, broker=head.broker))
-        pool = SessionPool(context, math.ceil(sessions / processes))
+        # One process does for all machines what several do else.
+        pool = SessionPool(context, math.ceil(sessions / processes), settings.transfer.processes // processes)
         worker.control.ready()
         _look_after(worker, context, pool, lambda: head is None or head.alive)
 

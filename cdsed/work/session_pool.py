@@ -37,9 +37,11 @@ class SessionPool:
     ----------
     sessions
         How many sessions work at once.
+    finishers
+        How many products are verified, and objects digested while they arrive, at once.
     """
 
-    def __init__(self, context: WorkerContext, sessions: int) -> None:
+    def __init__(self, context: WorkerContext, sessions: int, finishers: int = 1) -> None:
         self._context = context
         transfer, process = context.settings.transfer, context.settings.process
         # A thread that waits for the service may be idle as long as a read may take.
@@ -56,7 +58,9 @@ class SessionPool:
         free_space.forget_others(context.store.db, places)
         for place in places:
             self._threads.append(self._start(partial(space_watch.watch_place, context, place), f"space {place}"))
-        self._start_finisher()
+        self._finishers: dict[threading.Thread, threading.Event] = {}  # that lets each end
+        for _ in range(finishers):
+            self._start_finisher()
 
     @property
     def whole(self) -> bool:
@@ -72,10 +76,10 @@ class SessionPool:
         for one in stuck:
             self._pause(one)
         self._stuck = {one.thread for one in stuck}
-        if self._finisher in self._stuck:
-            self._relieved.set()
+        for finisher in self._stuck & self._finishers.keys():
+            self._finishers.pop(finisher).set()
             digesting.let_go_all(context.store.db, context.store.process)  # it may have claimed objects on other disks
-            self._threads.remove(self._finisher)
+            self._threads.remove(finisher)
             self._start_finisher()
 
     def leave(self) -> None:
@@ -110,9 +114,10 @@ class SessionPool:
         return thread
 
     def _start_finisher(self) -> None:
-        self._relieved = relieved = threading.Event()
-        self._finisher = self._start(lambda: self._finish(relieved), "finish")
-        self._threads.append(self._finisher)
+        relieved = threading.Event()
+        finisher = self._start(lambda: self._finish(relieved), "finish")
+        self._finishers[finisher] = relieved
+        self._threads.append(finisher)
 
     def _finish(self, relieved: threading.Event) -> None:
         """Verify and publish what has arrived, and digest what arrives, until another thread takes over."""
