@@ -4,6 +4,7 @@ Another seed: ``CDSED_KILL_SEED``; it is printed.
 """
 
 import contextlib
+import math
 import os
 import random
 import signal
@@ -21,7 +22,8 @@ from tests.support.sandbox import SandboxProcess
 
 pytest.importorskip("distributed", reason="cdsed[dask] is not installed")
 
-_ENGINE = {"kind": "dask", "grant_s": 6, "renew_every_s": 1, "lost_rest_s": 1, "holders_per_worker": 3}
+_HOLDERS = 3
+_ENGINE = {"kind": "dask", "grant_s": 6, "renew_every_s": 1, "lost_rest_s": 1, "holders_per_worker": _HOLDERS}
 _ACCOUNTS = make_accounts(2, seed=1)
 
 
@@ -124,7 +126,8 @@ def test_holders_share_what_their_template_has_imported_and_start_without_it_too
     with SandboxProcess(_ACCOUNTS) as sandbox:
         lab = Installation(tmp_path, sandbox, engine=_ENGINE)
         with DaemonProcess(lab) as daemon:
-            wait_until("all holders run", lambda: len(_holders(lab)) >= sum(each.sessions for each in _ACCOUNTS), 60)
+            workers = math.ceil(sum(each.sessions for each in _ACCOUNTS) / _HOLDERS)
+            wait_until("all holders run", lambda: len(_holders(lab)) == workers * _HOLDERS, 60)
             forked = _holders(lab)
             for pid in forked:
                 assert os.getsid(pid) == pid, "one that was started as a command is in the session of its worker"
