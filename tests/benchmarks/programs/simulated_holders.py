@@ -20,10 +20,12 @@ from typing import TextIO
 
 import cdsed.engine.pilot as real
 from cdsed.dir_handle import Stamp
+from cdsed.engine.carried_errors import carried
 from cdsed.engine.grant_rules import HolderState, asks, ends, is_granted, is_renewed
 from cdsed.engine.orders import Answer, FetchTask, ListTask, Sent
 from cdsed.engine.pilot import PilotOrder
 from cdsed.engine.wire import Bye, GiveUp, Granted, Mark, Renew, Renewed, Result, Task, UpMessage, Want, decode, encode
+from cdsed.errors import DiskError
 from cdsed.model.eodata import S3Location
 from cdsed.model.objects import Digests, ListedObject, Piece
 from cdsed.sandbox.manifests import SandboxManifestEntry, manifest_xml
@@ -141,7 +143,11 @@ class SleepingHolder:
         def end() -> None:
             self._sent = Sent(self._sent.requests + task.requests, self._sent.delivered_bytes + size_bytes)
             self._busy, self._idle_s = False, time.monotonic()
-            self._say(Result(self._nonce, task.fence, task.number, answer(), self._sent))
+            try:
+                came = answer()
+            except OSError as error:  # the task came so late that another holder got the pieces, too
+                came = Answer(failure=carried(DiskError(str(error), code="ENOENT")), failed=True)
+            self._say(Result(self._nonce, task.fence, task.number, came, self._sent))
 
         self._timers.after(seconds, end)
 
