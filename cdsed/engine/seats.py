@@ -18,6 +18,7 @@ from cdsed.engine.known_machines import HeadNews, KnownMachines
 from cdsed.engine.lasting_link import LastingLink
 from cdsed.engine.orders import TaskOrder
 from cdsed.engine.seat import LeaseEnd, Seat
+from cdsed.engine.waiting_requests import WaitingRequests
 from cdsed.engine.wire import (
     Ask,
     Bye,
@@ -76,6 +77,7 @@ class Seats:
         self._on_idle = on_idle
         self._lock = threading.Lock()
         self._seats: dict[str, Seat] = {}
+        self._requests = WaitingRequests()
         self.machines = machines
 
     def run(self, stop: threading.Event) -> None:
@@ -87,7 +89,7 @@ class Seats:
                 look_s = now_s + _LOOK_EVERY_S
                 self._forget_silent(now_s)
                 self.machines.look(self._seats.values(), now_s)
-            self.hear(*self._link.receive(_LOOK_EVERY_S / 2))
+            self.hear(*self._link.receive(0 if self._requests else _LOOK_EVERY_S / 2))
 
     def news(self) -> HeadNews:
         """Return what is known of the machines."""
@@ -190,17 +192,16 @@ class Seats:
         return end
 
     def hear(self, *lines: str) -> None:
-        """Take messages of pilots and holders: a head that fell behind answers only the newest request of a holder."""
-        messages = []
+        """Take messages of pilots and holders, then answer some requests: what came of tasks does not wait for these."""
         for line in lines:
             try:
-                messages.append(decode(line))
+                message = decode(line)
             except MachineError as error:
                 _log.warning("%s", error)
-        newest = {each.nonce: each.seq for each in messages if isinstance(each, Want | Renew)}
-        for each in messages:
-            if not isinstance(each, Want | Renew) or each.seq >= newest[each.nonce]:
-                self._take(each)
+                continue
+            (self._requests.add if isinstance(message, Want | Renew) else self._take)(message)
+        for request in self._requests.some():
+            self._take(request)
 
     def _take(self, message: object) -> None:
         now_s = self._clock.boot_s()
@@ -305,6 +306,7 @@ class Seats:
                 seat.node = word.node
 
     def _bury(self, nonce: str, status: int) -> None:
+        self._requests.forget(nonce)
         with self._lock:
             seat = self._seats.pop(nonce, None)
         if seat is None:

@@ -62,7 +62,7 @@ def test_a_pilot_that_sees_the_files_of_the_head_may_be_used_and_the_delays_are_
     places = [tmp_path / "a" / ".cdsed", tmp_path / "b" / ".cdsed"]
     for place in places:
         place.parent.mkdir()
-    pilot = _Pilot(places, 5.0)
+    pilot = _Pilot(places, 50.0)
     assert not pilot.probes.is_passed("p1")
     pilot.look(0.0)
     pilot.measured()
@@ -70,7 +70,7 @@ def test_a_pilot_that_sees_the_files_of_the_head_may_be_used_and_the_delays_are_
     sight = pilot.probes.sight("p1")
     assert sight is not None
     assert sight.refused is None
-    assert all(seen_s is not None and 0 <= seen_s < 5 for seen_s in (sight.pilot_sees_s, sight.head_sees_s))
+    assert all(seen_s is not None and 0 <= seen_s < 50 for seen_s in (sight.pilot_sees_s, sight.head_sees_s))
     assert [list(place.iterdir()) for place in places] == [[], []]
 
 
