@@ -192,7 +192,7 @@ class Seats:
         return end
 
     def hear(self, *lines: str) -> None:
-        """Take messages of pilots and holders, then answer some requests: what came of tasks does not wait for these."""
+        """Take messages of pilots and holders, then answer some requests: what came of a task waits for none."""
         for line in lines:
             try:
                 message = decode(line)

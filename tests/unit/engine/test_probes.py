@@ -22,6 +22,7 @@ class _Pilot:
     def __init__(self, places: list[Path], within_s: float, sees: Callable[[LookFor], Probed | None] = answer) -> None:
         self.sees = sees
         self.asked: list[LookFor] = []
+        self._others = set(threading.enumerate())  # a probe of another test may still wait
         self.probes = Probes(places, self._send, within_s)
 
     def _send(self, pilot: str, message: DownMessage) -> None:
@@ -41,9 +42,8 @@ class _Pilot:
         wait_until(f"{count} probes have ended", lambda: len(self.asked) >= count and self._ended())
 
     def _ended(self) -> bool:
-        return self.probes.sight("p1") is not None and not any(
-            thread.name == "probe of node7" for thread in threading.enumerate()
-        )
+        ours = set(threading.enumerate()) - self._others
+        return self.probes.sight("p1") is not None and not any(each.name == "probe of node7" for each in ours)
 
 
 def _unseen(probe: LookFor) -> Probed:
