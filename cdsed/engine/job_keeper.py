@@ -176,7 +176,7 @@ class JobKeeper:
         self._failure = why
 
     def _end_late(self, name: str, now_s: float) -> None:
-        """End a job whose pilot is silent, or shall leave, if that does not end by itself."""
+        """End a job whose pilot is silent, or has not left within a while."""
         life = self._lives[name]
         life.ends_s = now_s if life.ends_s is None else life.ends_s
         if now_s - life.ends_s <= _LEAVES_WITHIN_S:
