@@ -101,7 +101,8 @@ def jobs_of(settings: EngineSettings) -> "DaskJobs":
 def _configure() -> None:
     logging.getLogger("distributed").setLevel(logging.WARNING)
     # Its errors are tracebacks of connections that end; what users need of these we say ourselves.
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+    for name in ("distributed.client", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     dask.config.set(
         {
             "distributed.comm.timeouts.connect": f"{_CONNECT_WITHIN_S}s",

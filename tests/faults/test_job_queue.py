@@ -147,6 +147,7 @@ def test_a_drained_machine_keeps_no_job_and_is_not_given_one_after_the_other(
         wait_until("it is at work", lambda: lab.query("SELECT 1 FROM piece WHERE done_bytes > 0"), 60, daemon=daemon)
         [first] = _jobs(tmp_path)
         here = socket.gethostname()  # where all jobs of the stand-in run
+        wait_until("the state knows the machine", lambda: lab.status()["machines"], 60, daemon=daemon)
         assert lab.command("drain", here, "--kind", "machine").returncode == 0
         wait_until("its job ends", lambda: first not in _jobs(tmp_path), 120, daemon=daemon)
         why = f"{here} is drained; tell the batch system, too"
