@@ -206,6 +206,9 @@ class _Outbox:
                 self._messages = await Queue(self._name, client=self._client)
             while lines := self._next():
                 await self._messages.put(lines, timeout=ANSWER_WITHIN_S, asynchronous=True)
+        except KeyError:  # the Queue was released meanwhile: its pilot has ended
+            with self._lock:
+                self._messages, self._runs = None, False
         except GONE as error:
             self._failure = f"{type(error).__name__} {error}"
 
