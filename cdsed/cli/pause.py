@@ -41,9 +41,9 @@ def add_parser(subparsers: Any) -> None:
     resume = subparsers.add_parser(
         "resume",
         help="continue what was paused or drained",
-        description="Continue what `cdsed pause`, `cdsed drain` or a time window of the settings lets rest: all of it, "
-        "or a listing, an account, a group, a disk or a machine that was paused or drained by name. A window that you "
-        "resume does not pause again before its own end.",
+        description="Continue what `cdsed pause`, `cdsed drain` or a time window of the settings lets rest. Without a "
+        "name, that is what holds everything; a listing, an account, a group, a disk or a machine that was paused or "
+        "drained by name is resumed by name. A window that you resume does not pause again before its own end.",
     )
     _add_target(resume, _RESUMED_KINDS)
     resume.set_defaults(command=run_resume)

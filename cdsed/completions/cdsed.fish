@@ -128,7 +128,7 @@ complete -c cdsed -n '_shtab_cdsed_using pause' -l config -xka "(__fish_complete
 complete -c cdsed -n '_shtab_cdsed_using pause' -l until -x -d 'until then, e.g. 18:00 or 2026-11-30T06:00Z'
 complete -c cdsed -n '_shtab_cdsed_using pause' -l for -x -d 'for so long, e.g. 30min or 2h'
 complete -c cdsed -n '_shtab_cdsed_using pause; and test $_shtab_cdsed_npos -eq 0' -ka "all listing account group disk" -d 'what: all (the default), listing, account, group or disk'
-complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a resume -d 'Continue what `cdsed pause`, `cdsed drain` or a time window of the settings lets rest: all of it, or a listing, an account, a group, a disk or a machine that was paused or drained by name. A window that you resume does not pause again before its own end.'
+complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a resume -d 'Continue what `cdsed pause`, `cdsed drain` or a time window of the settings lets rest. Without a name, that is what holds everything; a listing, an account, a group, a disk or a machine that was paused or drained by name is resumed by name. A window that you resume does not pause again before its own end.'
 complete -c cdsed -n '_shtab_cdsed_using resume' -s h -l help -d 'show this help message and exit'
 complete -c cdsed -n '_shtab_cdsed_using resume' -l dry-run -d 'show what it would do, and change nothing'
 complete -c cdsed -n '_shtab_cdsed_using resume' -l json -d 'print JSON; its member `schema` is 1'

@@ -115,7 +115,7 @@ class Installation:
     def limit_bandwidth(self, bytes_per_s: int) -> None:
         """Limit each account of the default group.
 
-        If that is no multiple of a page, writes end within pages, so late pages differ from what was fetched.
+        If pages do not divide it, writes end within pages, so late pages differ from what was fetched.
         """
         document = yaml.safe_load(self.accounts_file.read_text("utf-8"))
         for account in document["groups"]["default"]["accounts"].values():

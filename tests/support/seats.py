@@ -10,7 +10,7 @@ from cdsed.engine.seats import Seats
 
 
 def seats_over(link: Link, clock: Clock, settings: EngineSettings) -> Seats:
-    """Return the seats of the holders behind a link; if it is lost, it comes again at once."""
+    """Return the seats of the holders behind a link; if it is lost, it is made again at once."""
     pilots = KnownPilots(2 * settings.grant_s, clock.boot_s())
     machines = KnownMachines(link, settings, pilots, lambda _: frozenset(), places=())
     lasting = LastingLink(lambda: link, again_every_s=0)
