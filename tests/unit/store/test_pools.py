@@ -145,7 +145,7 @@ def test_the_forecast_spends_the_volume_of_a_pool_once(lab):
 
 
 _PROCESS = """
-import random, sys
+import random, sys, time
 from pathlib import Path
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.store import leases, pieces, processes
@@ -156,16 +156,19 @@ lock = Path(sys.argv[1]) / f"process.{sys.argv[2]}.lock"
 lock.touch()
 process = processes.register(db, SYSTEM_CLOCK, name=sys.argv[2], lock=lock)
 dice = random.Random(sys.argv[2])
-most_held = 0
-for _ in range(600):  # enough to reach the limit, also where a session is seldom free
+most_held = refused = 0
+end_s = time.monotonic() + 40
+while refused < 50 and time.monotonic() < end_s:  # until the limit is reached, and then some more
     free = leases.free_sessions(db, SYSTEM_CLOCK, ["default"])
     lease = leases.take(db, SYSTEM_CLOCK, dice.choice(free), process) if free else None
-    if lease is None:
-        continue
     held = db.value("SELECT count(*) FROM session WHERE process IS NOT NULL OR rest_until_s > :now_s",
                     now_s=SYSTEM_CLOCK.boot_s())
+    if lease is None:
+        refused += held == 0
+        continue
     most_held = max(most_held, held)
     work = pieces.next_work(db, SYSTEM_CLOCK, lease, process)
+    refused = 0 if work else refused + 1
     for piece in work.pieces if work else ():
         pieces.let_go(db, lease, piece)
         leases.count_traffic(db, SYSTEM_CLOCK, lease.account, requests=1, size_bytes=piece.size_bytes, lease=lease)
