@@ -288,7 +288,8 @@ class _DownloadSession:
         return location_of(product.safename, product.s3_path, self._context.settings.services.s3_bucket)
 
     def _fetch_one(self, batch: PieceBatch, piece: Piece) -> Digests:
-        progress = PieceProgress(self._context.store, self._grant, piece, self._traffic)
+        every_s = self._context.settings.transfer.checkpoint_every_s
+        progress = PieceProgress(self._context.store, self._grant, piece, self._traffic, every_s)
         clock, transport = self._context.store.clock, self._transport
         begun_s, before = clock.boot_s(), (transport.requests + 1, self._claims.waits)
         digests = batch.files.fetch(piece, progress)
@@ -308,12 +309,12 @@ class _DownloadSession:
             return
         arrived = batch.synced()
         finish = partial(pieces.finish, context.store.db, self._lease, arrived)
-        durable = not last or context.store.db.unsynced_for_s >= context.settings.transfer.checkpoint_every_s
+        durable = context.store.db.unsynced_for_s >= context.settings.transfer.checkpoint_every_s
         try:
             if last:
                 self._settle(finish, durable=durable)
             else:
-                with context.store.db.write():
+                with context.store.db.write(durable=durable):
                     finish()
                     self._traffic.count()
         except LeaseLost as lost:

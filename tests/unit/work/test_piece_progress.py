@@ -5,10 +5,14 @@ from dataclasses import dataclass
 import pytest
 
 from cdsed.model.objects import ListedObject
+from cdsed.store import pieces
+from cdsed.store.database import open_state
 from cdsed.work.context import StoreContext
 from cdsed.work.piece_progress import PieceProgress
+from cdsed.work.traffic import Traffic
 from tests.support.clocks import HandClock
 from tests.support.s3_lab import piece_of
+from tests.support.state import SetClock, StateLab
 
 _MIB = 2**20
 
@@ -21,18 +25,25 @@ class Lab:
 
 
 class Grant:
-    def __init__(self, saved):
+    def __init__(self, saved, lease=None):
         self._saved = saved
+        self.lease = lease
 
     def save_resume_point(self, piece, done_bytes, _booted_at):
         self._saved.append((piece, done_bytes))
+
+
+@dataclass
+class Idle:
+    requests: int = 0
+    delivered_bytes: int = 0
 
 
 @pytest.fixture
 def lab():
     clock, saved = HandClock(), []
     piece = piece_of(ListedObject("k", "p", 100 * _MIB, "e"), done=_MIB)
-    return Lab(clock, saved, PieceProgress(StoreContext(None, clock, 1), Grant(saved), piece, None))
+    return Lab(clock, saved, PieceProgress(StoreContext(None, clock, 1), Grant(saved), piece, None, 2.0))
 
 
 def test_a_fast_piece_is_noted_every_8_mib(lab):
@@ -47,3 +58,20 @@ def test_a_slow_piece_is_noted_after_a_twentieth_of_a_second(lab):
     lab.progress.written(_MIB + 2)
     lab.progress.written(_MIB + 3)
     assert lab.saved == [(1, _MIB + 2)]
+
+
+@pytest.mark.parametrize(
+    ("sync_every_s", "synchronous"), [pytest.param(0, 2, id="due"), pytest.param(600, 1, id="not due")]
+)
+def test_what_is_safe_is_noted_at_once_and_synced_when_that_is_due(tmp_path, sync_every_s, synchronous):
+    state = StateLab(open_state(tmp_path), SetClock(), tmp_path)
+    state.accounts("a")
+    state.planned("A", (100,))
+    lease = state.lease()
+    piece = pieces.next_work(state.db, state.clock, lease, state.process).pieces[0]
+    store = StoreContext(state.db, state.clock, state.process)
+    traffic = Traffic(store, lease, Idle(), 2.0)
+    PieceProgress(store, Grant([], lease), piece, traffic, sync_every_s).safe(30)
+    assert state.db.value("PRAGMA synchronous") == synchronous
+    assert state.db.value("SELECT sum(done_bytes) FROM piece") == 30
+    state.db.close()
