@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -167,8 +168,9 @@ class HeldConnection:
         """Fetch pieces into the staging directory of a product; it checks the owner as the head would."""
         staging, pieces = Path(order.staging), order.pieces
         check = partial(Owners(Owner(order.state_id)).check, staging.parent, order.safename)
-        with closing(self._transport.batch(order.bucket, staging, order.safename, check, pieces)) as files:
-            group = PieceGroup(files, mark, self._transport.checkpoint_every_s)
+        transport = replace(self._transport, checkpoint_every_s=order.mark_every_s)
+        with closing(transport.batch(order.bucket, staging, order.safename, check, pieces)) as files:
+            group = PieceGroup(files, mark, order.mark_every_s)
             with self._watch.at(order.staging):
                 return group.fetch(pieces)
 

@@ -1,7 +1,7 @@
 """Grant sessions whose connections holders have: first a holder, then the session as `cdsed.work.flock_broker` does."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cdsed.config.accounts import Account
 from cdsed.engine.remote_transport import RemoteTransport
@@ -11,6 +11,9 @@ from cdsed.model.objects import Lease
 from cdsed.store import bandwidth_limits
 from cdsed.transfer.lease_broker import SessionTools
 from cdsed.work.flock_broker import FlockBroker, FlockGrant
+
+#: How many notes of positions all holders together send: each is a commit of the head.
+_NOTES_PER_S = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class HolderGrant:
 
     def transport(self, tools: SessionTools) -> RemoteTransport:
         """Return the holder's connection."""
+        every_s = note_every_s(tools.checkpoint_every_s, _sessions(self.broker.local.accounts.values()))
+        tools = replace(tools, checkpoint_every_s=every_s)
         return RemoteTransport(self.broker.seats, self.seat, tools, self.broker.state_id)
 
     def is_valid(self) -> bool:
@@ -100,6 +105,11 @@ class HolderBroker:
         if account.bandwidth_bytes_per_s:
             limits.append(account.bandwidth_bytes_per_s)
         return max(1, min(limits)) if limits else None
+
+
+def note_every_s(least_s: float, sessions: int) -> float:
+    """Return how often each of so many holders notes how far it is: at least `least_s` apart."""
+    return max(least_s, sessions / _NOTES_PER_S)
 
 
 def _sessions(accounts: Iterable[Account]) -> int:

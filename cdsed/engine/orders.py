@@ -28,7 +28,7 @@ class ListTask(Strict):
 class FetchTask(Strict):
     """Fetch pieces, one after the other, into the staging directory of a product, which this state must own.
 
-    Each piece is one request. What is said of a piece is said when it is synced.
+    Each piece is one request. What is said of a piece is said when it is synced, every `mark_every_s` and at the end.
     """
 
     bucket: str
@@ -36,6 +36,7 @@ class FetchTask(Strict):
     safename: str
     state_id: str
     pieces: tuple[Piece, ...]
+    mark_every_s: float
     what: Literal["fetch"] = "fetch"
 
 

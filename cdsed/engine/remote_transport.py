@@ -69,7 +69,8 @@ class RemoteTransport:
         pieces: Sequence[Piece],
     ) -> "RemoteBatchFetch":
         """As `Transport`; the holder checks the owner when it has opened the directory."""
-        order = FetchTask(bucket, str(staging), safename, self._state_id, tuple(pieces))
+        every_s = self._tools.checkpoint_every_s
+        order = FetchTask(bucket, str(staging), safename, self._state_id, tuple(pieces), every_s)
         return RemoteBatchFetch(self, order, check_owner)
 
     def key_works(self, location: S3Location) -> bool:

@@ -1,7 +1,7 @@
 """What the head and Dask's scheduler cost with many sessions at work on other machines: their holders sleep.
 
-Daemon, scheduler, workers, pilots and messages are real. Each holder gets about 10 s of work at a time, says every 2 s
-how far it is, and renews its grant every 10 s.
+Daemon, scheduler, workers, pilots and messages are real. Each holder gets about 10 s of work at a time, says how far
+it is as often as its task asks for, and renews its grant every 10 s.
 """
 
 import contextlib

@@ -35,7 +35,7 @@ __all__ = ["Pilot", "PilotOrder"]
 
 #: So large that no two are handed out together, and small because all products at work must fit on the disk.
 OBJECTS, OBJECT_BYTES, OBJECT_S = 10, 4_500_000, 10.0
-_FIRST_BYTE_S, _MARK_EVERY_S, _RENEW_EVERY_S = 0.03, 2.0, 10.0
+_FIRST_BYTE_S, _RENEW_EVERY_S = 0.03, 10.0
 _MANIFEST = "manifest.safe"
 
 
@@ -126,18 +126,18 @@ class SleepingHolder:
         match task.order:
             case ListTask(location=location):
                 self._end_after(_FIRST_BYTE_S, task, partial(_listed, location), 0)
-            case FetchTask(pieces=pieces, staging=staging):
+            case FetchTask(pieces=pieces, staging=staging, mark_every_s=every_s):
                 seconds = sum(_FIRST_BYTE_S + OBJECT_S * piece.size_bytes / OBJECT_BYTES for piece in pieces)
                 size_bytes = sum(piece.size_bytes for piece in pieces)
                 self._end_after(seconds, task, partial(_fetched, Path(staging), pieces), size_bytes)
-                self._timers.after(_MARK_EVERY_S, partial(self._mark, task, pieces))
+                self._timers.after(every_s, partial(self._mark, task, pieces, every_s))
             case _:
                 self._end_after(0.0, task, Answer, 0)
 
-    def _mark(self, task: Task, pieces: tuple[Piece, ...]) -> None:
+    def _mark(self, task: Task, pieces: tuple[Piece, ...], every_s: float) -> None:
         if self._busy and self._task == task.number:
             self._say(Mark(self._nonce, task.fence, task.number, 0, (), pieces[0].size_bytes // 2, self._sent))
-            self._timers.after(_MARK_EVERY_S, partial(self._mark, task, pieces))
+            self._timers.after(every_s, partial(self._mark, task, pieces, every_s))
 
     def _end_after(self, seconds: float, task: Task, answer: Callable[[], Answer], size_bytes: int) -> None:
         def end() -> None:

@@ -50,7 +50,7 @@ def staging(tmp_path: Path) -> Path:
 
 
 def _fetch(holder: _Holder, staging: Path) -> None:
-    order = FetchTask("eodata", str(staging), "P", "state", _PIECES)
+    order = FetchTask("eodata", str(staging), "P", "state", _PIECES, 2.0)
     batch = RemoteBatchFetch(holder, order, lambda: None)
     for piece in _PIECES:
         batch.fetch(piece, _Deaf())

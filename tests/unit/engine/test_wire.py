@@ -52,7 +52,7 @@ _FAILURE = CarriedError("ServiceError", "it broke", "503", 2.5)
         Granted("pilot.1", 3, 9, "a", 30.0, None),
         Mark("pilot.1", 9, 1, 3, (Digests("a", None, "b"),), 2**40, Sent(2, 2**40)),
         Ask("pilot.1", 9, 1, 2),
-        Task("pilot.1", 9, 1, 2, FetchTask("eodata", "/spool/.cdsed/X", "X", "state", (_PIECE, _PIECE))),
+        Task("pilot.1", 9, 1, 2, FetchTask("eodata", "/spool/.cdsed/X", "X", "state", (_PIECE, _PIECE), 2.0)),
         Task("pilot.1", 9, 1, 1, OtherProductTask(S3Location("eodata", "X"), None)),
         Result("pilot.1", 9, 1, Answer(listed=(ListedObject("k", "p", 3, "e"),)), Sent()),
         Result("pilot.1", 9, 1, Answer(digests=(Digests("a", None, "b"), Digests())), Sent()),
