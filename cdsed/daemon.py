@@ -127,8 +127,7 @@ def _run(settings: Settings, options: _RunOptions) -> ExitCode:
 
 def child_specs(settings: Settings, accounts: Accounts, config: Path) -> list[ChildSpec]:
     """Return the workers that a daemon with these settings and accounts keeps running."""
-    processes = settings.engine.download_processes(settings.transfer.processes)
-    names = ["intake", "resolve", *(f"download-{n}" for n in range(1, processes + 1))]
+    names = ["intake", "resolve", *settings.engine.download_workers(settings.transfer.processes)]
     if is_wanted(settings, accounts):
         names.append("keys")
     optional = (("queries", settings.queries), ("hooks", settings.hooks), ("web", settings.web.listen))

@@ -70,6 +70,7 @@ def run_role(role: str, name: str, config: Path) -> ExitCode:
         "intake": _intake,
         "resolve": _resolve,
         "download": partial(_download, config),
+        "publish": _publish,
         "keys": _keys,
         "queries": _queries,
         "hooks": _hooks,
@@ -194,19 +195,33 @@ def _download(config: Path, worker: Worker) -> None:
 
     settings = worker.settings
     sessions = sum(group.sessions for group in worker.accounts.groups.values())
-    processes = settings.engine.download_processes(settings.transfer.processes)
-    with ExitStack() as stack:
-        context, head = _worker_context(worker, WorkSignal()), None
-        if settings.engine.kind == "dask":
-            head = stack.enter_context(_head(worker, config, context, sessions))
-            context = replace(context, transfer=replace(context.transfer, broker=head.broker))
-        # One process does for all machines what several do else.
-        pool = SessionPool(context, math.ceil(sessions / processes), settings.transfer.processes // processes)
+    context = _worker_context(worker, WorkSignal())
+    if settings.engine.kind == "local":
+        pool = SessionPool(context, math.ceil(sessions / settings.transfer.processes))
         worker.control.ready()
-        _look_after(worker, context, pool, lambda: head is None or head.alive)
+        _look_after(worker, context, pool)
+        return
+    with _head(worker, config, context, sessions) as head:
+        context = replace(context, transfer=replace(context.transfer, broker=head.broker))
+        pool = SessionPool(context, sessions, finishers=0)
+        worker.control.ready()
+        _look_after(worker, context, pool, lambda: head.alive)
 
 
-def _look_after(worker: Worker, context: "WorkerContext", pool: "SessionPool", connected: "Callable[[], bool]") -> None:
+def _publish(worker: Worker) -> None:
+    """Verify and publish what holders fetched: beside hundreds of sessions, a thread would keep them waiting."""
+    from cdsed.work.context import WorkSignal
+    from cdsed.work.session_pool import SessionPool
+
+    context = _worker_context(worker, WorkSignal())
+    pool = SessionPool(context, sessions=0)
+    worker.control.ready()
+    _look_after(worker, context, pool)
+
+
+def _look_after(
+    worker: Worker, context: "WorkerContext", pool: "SessionPool", connected: "Callable[[], bool]" = lambda: True
+) -> None:
     """Look after the threads of a download process until it must stop."""
     stop, heartbeat_s = worker.control.stop, 0.0
     try:

@@ -8,7 +8,7 @@ from typing import Any
 def add_parser(subparsers: Any) -> None:
     """Add the command to the program's."""
     command = subparsers.add_parser("role", help="run one worker process (the daemon starts these)")
-    roles = ["intake", "resolve", "download", "keys", "queries", "hooks", "web"]
+    roles = ["intake", "resolve", "download", "publish", "keys", "queries", "hooks", "web"]
     command.add_argument("role", choices=roles)
     command.add_argument("--name", required=True, help="the worker's name in log lines")
     command.add_argument("--config", type=Path, required=True, metavar="FILE")

@@ -167,7 +167,7 @@ _shtab_cdsed_hooks_pos_0_choices=(list test retry)
 _shtab_cdsed_state_pos_0_choices=(check backup restore rebuild)
 _shtab_cdsed_engine_pos_0_choices=(init check)
 _shtab_cdsed_completion_pos_0_choices=(bash zsh fish)
-_shtab_cdsed_role_pos_0_choices=(intake resolve download keys queries hooks web)
+_shtab_cdsed_role_pos_0_choices=(intake resolve download publish keys queries hooks web)
 _shtab_cdsed_pos_0_choices=(config add run status doctor pause resume drain priority cancel retry refetch explain missing export check verify web metrics query queries resolve metadata match convert parse keys hooks state engine demo sandbox completion version role)
 
 _shtab_cdsed_config_check__h_nargs=0

@@ -382,4 +382,4 @@ complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a 
 complete -c cdsed -n '_shtab_cdsed_using role' -s h -l help -d 'show this help message and exit'
 complete -c cdsed -n '_shtab_cdsed_using role' -l name -x -d 'the worker'"'"'s name in log lines'
 complete -c cdsed -n '_shtab_cdsed_using role' -l config -xka "(__fish_complete_path (commandline -ct))" -d FILE
-complete -c cdsed -n '_shtab_cdsed_using role; and test $_shtab_cdsed_npos -eq 0' -ka "intake resolve download keys queries hooks web" -d role
+complete -c cdsed -n '_shtab_cdsed_using role; and test $_shtab_cdsed_npos -eq 0' -ka "intake resolve download publish keys queries hooks web" -d role

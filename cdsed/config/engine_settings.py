@@ -69,9 +69,12 @@ class EngineSettings(Section):
         default=4, strict=True, ge=1, le=100, description="number of connections on one worker of Dask"
     )
 
-    def download_processes(self, wanted: int) -> int:
-        """Return how many download processes the daemon has: only one speaks with Dask."""
-        return wanted if self.kind == "local" else 1
+    def download_workers(self, processes: int) -> list[str]:
+        """Return the names of the processes that download: with Dask one has all sessions, the others publish."""
+        numbers = range(1, processes + 1)
+        if self.kind == "local":
+            return [f"download-{number}" for number in numbers]
+        return ["download-1", *(f"publish-{number}" for number in numbers)]
 
     @model_validator(mode="after")
     def _it_can_work(self) -> Self:

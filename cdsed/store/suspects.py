@@ -54,8 +54,8 @@ def duty(db: Database, clock: Clock, process: int) -> Duty:
 def _is_turn_of(db: Database, clock: Clock, suspect: Row, at_hand: dict[int, int], process: int) -> bool:
     """Tell whether of all processes that can work on a suspect, none has less work than this one."""
     group, product = suspect["account_group"], suspect["id"]
-    sessions = {row["id"]: row["sessions"] for row in db.rows(_SQL.downloaders, group=group, product=product)}
-    sessions.setdefault(process, 0)
+    able = db.rows(_SQL.downloaders, group=group, product=product, arrived=suspect["arrived"])
+    sessions = {row["id"]: row["sessions"] for row in able}
     if not suspect["arrived"]:
         denied = {row["account"] for row in db.rows(_SQL.denied, product=product)}
         if all(session.account in denied for session in leases.free_sessions(db, clock, [group])):

@@ -86,5 +86,5 @@ class Deaths:
         if not together:
             return Evidence.PROOF
         # A product cannot crash a worker that does not download. If such a worker exited too, both have another cause.
-        alike = all(name.startswith("download") for name in together)
+        alike = all(name.startswith(("download", "publish")) for name in together)
         return Evidence.SUSPICION if alike else Evidence.NOTHING

@@ -76,17 +76,24 @@ class Trouble:
         self.faults: Counter[str] = Counter()
 
     def make(self) -> None:
-        kinds = {"kill holder": 8, "stop holder": 6, "kill worker": 2, "stop worker": 2, "kill head": 1, "kill all": 1}
-        kinds |= {"kill template": 1, "stop template": 1}
+        kinds = {
+            "kill holder": 8,
+            "stop holder": 6,
+            "kill worker": 2,
+            "stop worker": 2,
+            "kill download": 1,
+            "kill all": 1,
+        }
+        kinds |= {"kill template": 1, "stop template": 1, "kill publish": 1}
         [kind] = self._dice.choices(list(kinds), list(kinds.values()))
         if kind == "kill all":  # holders live on, without a head
             self._daemon.kill_all()
             self._daemon.start()
             self.faults[kind] += 1
             return
-        heads = self._daemon.worker_pids("download")
-        found = {"head": lambda _lab: heads, "holder": _holders, "worker": _workers, "template": _templates}
-        pids = found[kind.partition(" ")[2]](self._lab)
+        found = {"holder": _holders, "worker": _workers, "template": _templates}
+        what = kind.partition(" ")[2]
+        pids = found[what](self._lab) if what in found else self._daemon.worker_pids(what)
         if pids:
             pid = self._dice.choice(pids)
             if "stop" in kind:

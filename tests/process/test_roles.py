@@ -11,7 +11,7 @@ from cdsed.daemon import child_specs
 from cdsed.store.queries import Queries
 
 _ROOT = Path(__file__).parents[2]
-_DOWNLOADS = {"download"}
+_DOWNLOADS = {"download", "publish"}
 
 
 def _of_the_command() -> set[str]:
@@ -30,7 +30,7 @@ def test_the_daemon_starts_each_role(monkeypatch):
     monkeypatch.setattr("cdsed.daemon.is_wanted", lambda *_: True)
     query = {"name": "s1", "search": {"collection": "SENTINEL-1"}, "every_s": 60.0}
     hook = {"name": "x", "command": ["/bin/true"]}
-    settings = Settings(queries=[query], hooks=[hook], web={"listen": "127.0.0.1:8340"})
+    settings = Settings(queries=[query], hooks=[hook], web={"listen": "127.0.0.1:8340"}, engine={"kind": "dask"})
     names = [spec.name for spec in child_specs(settings, Accounts({}), Path("/etc/cdsed.yml"))]
     assert {name.partition("-")[0] for name in names} == _of_the_command()
 

@@ -41,13 +41,16 @@ CROSS JOIN product ON product.id = held.product  -- CROSS: few are held, of a mi
 WHERE NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || product.place AND until_s > :now_s)
 ORDER BY held.product
 
--- Workers that download, and how many of their sessions could fetch a product.
+-- Workers that can work on a product, and how many of their sessions could fetch it. If some processes only publish, the
+-- others do not.
 -- name: downloaders
 SELECT process.id,
        (SELECT count(*) FROM session JOIN account ON account.name = session.account
         WHERE session.process = process.id AND account.account_group = :group
           AND account.name NOT IN (SELECT account FROM access_denial WHERE product = :product)) AS sessions
 FROM process WHERE name NOT IN ('intake', 'resolve', 'keys', 'queries', 'hooks', 'web')
+    AND CASE WHEN name LIKE 'publish-%' THEN :arrived
+        ELSE NOT (:arrived AND EXISTS (SELECT 1 FROM process WHERE name LIKE 'publish-%')) END
 
 -- name: denied
 SELECT account FROM access_denial WHERE product = :product

@@ -18,6 +18,8 @@ _KINDS = {
     "stop scheduler": 1,
     "kill download": 2,
     "stop download": 1,
+    "kill publish": 1,
+    "stop publish": 1,
     "kill daemon": 1,
     "cut worker from scheduler": 5,
     "cut worker from S3": 5,

@@ -77,7 +77,7 @@ class Storm:
                 self._later(fault.lasts_s, lambda pid=pid: signalled(pid, signal.SIGCONT))
         if not pids:
             return "none runs there now"
-        return f"{pids}" if fault.kind.endswith(("scheduler", "download")) else f"{fault.machine} {pids}"
+        return f"{pids}" if fault.kind.endswith(("scheduler", "download", "publish")) else f"{fault.machine} {pids}"
 
     def _victims(self, victim: str, fault: PlannedFault) -> list[int]:
         cluster, machine = self._cluster, fault.machine
@@ -92,8 +92,8 @@ class Storm:
                 return cluster.machines.of[machine].pids()
             case "scheduler":
                 return [cluster.units[SCHEDULER].process.pid]
-            case "download":
-                return cluster.daemon.worker_pids("download")
+            case "download" | "publish" as role:
+                return cluster.daemon.worker_pids(role)
         return []
 
     def _later(self, seconds: float, undo: Callable[[], None]) -> None:

@@ -477,5 +477,5 @@ def test_a_walltime_means_the_same_with_quotes_and_without(tmp_path, walltime, s
 def test_connections_stay_in_the_daemon_unless_you_ask(tmp_path):
     engine = load_settings(write(tmp_path, "engine: {scheduler: tcp://localhost:8786}\n"), {}).engine
     assert engine.kind == "local"
-    assert engine.download_processes(4) == 4
-    assert engine.model_copy(update={"kind": "dask"}).download_processes(4) == 1
+    assert engine.download_workers(2) == ["download-1", "download-2"]
+    assert engine.model_copy(update={"kind": "dask"}).download_workers(2) == ["download-1", "publish-1", "publish-2"]

@@ -139,7 +139,8 @@ def test_what_a_dead_worker_wrote_is_kept_to_its_resume_point(lab):
     (lab.root / "a.1.lock").write_bytes(ResumePoint(lease.fence, piece.id, 60, booted_at).pack())
     reclaim(lab)
     lab.clock.pass_s(3)
-    [rest] = pieces.next_work(lab.db, lab.clock, lab.lease(process=lab.new_process("next")), lab.process).pieces
+    process = lab.new_process("next")
+    [rest] = pieces.next_work(lab.db, lab.clock, lab.lease(process=process), process).pieces
     assert rest.done_bytes == 60
 
 
