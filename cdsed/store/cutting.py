@@ -21,6 +21,8 @@ _SQL = Queries("cutting")
 
 #: Small pieces are handed out in batches of at most so much, because each hand-out costs a commit.
 BATCH_BYTES, BATCH_PIECES = 8 * 2**20, 32
+#: To a holder, because each hand-out costs messages, too.
+_REMOTE_BATCH_BYTES, _REMOTE_BATCH_PIECES = 32 * 2**20, 128
 
 _FIRST_BYTE_S = 0.03  # of CDSE: a piece takes so much longer than its bytes
 _USUAL_BYTES_PER_S = 20_000_000  # of a connection to CDSE
@@ -59,7 +61,13 @@ class Pacing:
     @property
     def batch_bytes(self) -> int:
         """How much a batch has at most, besides its first piece."""
-        return max(BATCH_BYTES, int(self.batch_s * (self.bytes_per_s or 0)))
+        least_bytes = _REMOTE_BATCH_BYTES if self.batch_s else BATCH_BYTES
+        return max(least_bytes, int(self.batch_s * (self.bytes_per_s or 0)))
+
+    @property
+    def batch_pieces(self) -> int:
+        """How many pieces a batch has at most."""
+        return _REMOTE_BATCH_PIECES if self.batch_s else BATCH_PIECES
 
     @property
     def request_bytes(self) -> int:
@@ -104,7 +112,7 @@ def batch(
     if not rows:
         return []
     request_bytes = pacing.request_bytes
-    most = rows[0]["size_bytes"] + 2 * (pacing.batch_bytes + BATCH_PIECES * request_bytes)
+    most = rows[0]["size_bytes"] + 2 * (pacing.batch_bytes + pacing.batch_pieces * request_bytes)
     if pacing.relative < _SLOW_SHARE:
         most = max(_SLOW_LEAST_BYTES, int(rows[0]["size_bytes"] * pacing.relative))
     share = _share_bytes(db, group, most, pacing)

@@ -52,7 +52,7 @@ def next_work(
             requests = min(_PLAN_REQUESTS, allowed.requests) if plenty else 1
             db.rows(_SQL.works_on, requests=requests, **at)
             return Work(products.claim_ready(db, clock, chosen["id"], process), (), requests)
-        most = min(cutting.BATCH_PIECES, allowed.requests)
+        most = min(pacing.batch_pieces, allowed.requests)
         rows = db.rows(_SQL.open_pieces, product=chosen["id"], now_s=clock.boot_s(), most=most)
         batch = cutting.batch(db, lease.group, rows, allowed.usage.handout_bytes, pacing, may_cut=plenty)
         pieces = tuple(map(_piece, batch))

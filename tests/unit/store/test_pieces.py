@@ -81,13 +81,21 @@ def test_small_pieces_come_in_batches_and_large_ones_alone(one):
     assert next_work(one, lease) is None
 
 
-@pytest.mark.parametrize(("mib_per_s", "counts"), [(10, [4]), (1, [1, 2, 1]), (None, [1, 2, 1])])
+@pytest.mark.parametrize(("mib_per_s", "counts"), [(30, [4]), (1, [2, 2]), (None, [2, 2])])
 def test_a_session_far_away_takes_at_once_what_it_fetches_in_some_seconds(one, mib_per_s, counts):
-    one.planned("A", (3 * _MIB, 3 * _MIB, 3 * _MIB, 9 * _MIB))
+    one.planned("A", (12 * _MIB, 12 * _MIB, 12 * _MIB, 20 * _MIB))
     one.ready("other")
     lease, bytes_per_s = one.lease(), mib_per_s and mib_per_s * _MIB
     taken = [len(next_work(one, lease, bytes_per_s=bytes_per_s, batch_s=2.0).pieces) for _ in counts]
     assert taken == counts
+
+
+@pytest.mark.parametrize(("batch_s", "counts"), [(0.0, [32, 32]), (2.0, [128, 2])])
+def test_a_session_far_away_takes_more_small_pieces_at_once(one, batch_s, counts):
+    one.planned("A", (10,) * 130)
+    one.ready("other")
+    lease = one.lease()
+    assert [len(next_work(one, lease, batch_s=batch_s).pieces) for _ in counts] == counts
 
 
 def test_the_last_pieces_get_smaller_so_that_all_sessions_end_together(one):
@@ -277,6 +285,18 @@ def test_a_suspect_of_one_group_does_not_hold_up_those_of_another(lab):
     stuck = lab.planned("B", group="other")
     lab.db.rows("UPDATE product SET deaths = 1")
     assert next_work(lab, lab.lease()).product.id == stuck
+
+
+def test_where_some_processes_publish_and_one_downloads_each_takes_its_part_of_a_suspect(one):
+    arrived, lacking = one.planned("A", (10,)), one.planned("B")
+    one.fetched(one.lease())
+    publisher = one.new_process("publish-1")
+    one.db.rows("UPDATE product SET deaths = 1")
+    assert products.claim_verifying(one.db, one.clock, one.process) is None
+    assert products.claim_verifying(one.db, one.clock, publisher).id == arrived
+    assert next_work(one, one.lease()) is None  # one suspect at a time
+    one.db.rows("UPDATE product SET deaths = 0 WHERE safename = 'A'")
+    assert next_work(one, one.lease()).product.id == lacking
 
 
 def test_what_arrived_advances_and_clears_suspicion(one):
