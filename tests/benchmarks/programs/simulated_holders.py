@@ -34,7 +34,7 @@ from cdsed.sandbox.names import parse_name
 __all__ = ["Pilot", "PilotOrder"]
 
 #: So large that no two are handed out together, and small because all products at work must fit on the disk.
-OBJECTS, OBJECT_BYTES, OBJECT_S = 10, 4_500_000, 10.0
+OBJECTS, OBJECT_BYTES, OBJECT_S = 5, 18_000_000, 10.0
 _FIRST_BYTE_S, _RENEW_EVERY_S = 0.03, 10.0
 _MANIFEST = "manifest.safe"
 
@@ -109,8 +109,9 @@ class SleepingHolder:
         now_s = time.monotonic()
         match decode(line):
             case Granted(seq=seq, fence=fence, grant_s=grant_s):
+                if fence != self._state.fence:  # else the word was said twice
+                    self._task, self._sent = 0, Sent()
                 self._state = is_granted(self._state, seq, fence, grant_s, now_s)
-                self._task, self._sent = 0, Sent()
             case Renewed(seq=seq, fence=fence, grant_s=grant_s):
                 self._state = is_renewed(self._state, seq, fence, grant_s)
             case GiveUp(fence=fence):
