@@ -276,6 +276,10 @@ class RemoteBatchFetch:
         self._check_owner()
         return staged_sizes(Path(self._order.staging)).get(piece.path) == piece.object_bytes
 
+    def has(self, piece: Piece) -> bool:
+        """As `BatchFetch`."""
+        return self._order.pieces.index(piece) in self._arrived
+
     def sync(self) -> None:
         """As `BatchFetch`."""
 

@@ -39,6 +39,9 @@ class BatchFetch(Protocol):
     def fetch(self, piece: Piece, progress: ProgressCallback) -> Digests:
         """Fetch a piece; a small object is on the disk only after `sync`. It raises as `fetch_object` does."""
 
+    def has(self, piece: Piece) -> bool:
+        """Tell whether a piece has arrived already, so that `fetch` returns at once."""
+
     def sync(self) -> None:
         """Sync the small objects that were fetched; it raises as `HeldStaging.sync` does."""
 
@@ -162,6 +165,10 @@ class LocalBatchFetch:
     def fetch(self, piece: Piece, progress: ProgressCallback) -> Digests:
         """As `BatchFetch`."""
         return fetch_object(self.context, piece, self.held.path, self.safename, progress, self.watch)
+
+    def has(self, piece: Piece) -> bool:  # noqa: ARG002 - it arrives while it is fetched
+        """As `BatchFetch`."""
+        return False
 
     def sync(self) -> None:
         """As `BatchFetch`."""

@@ -240,7 +240,8 @@ class _DownloadSession:
         noted_s = context.store.clock.boot_s()
         for number, piece in enumerate(todo):
             try:
-                if context.store.clock.boot_s() - noted_s >= context.settings.transfer.checkpoint_every_s:
+                is_due = context.store.clock.boot_s() - noted_s >= context.settings.transfer.checkpoint_every_s
+                if is_due and not batch.files.has(piece):
                     self._note(batch)  # a kill must not lose what a slow connection fetched in a minute
                     batch.files.close()
                     noted_s = context.store.clock.boot_s()
