@@ -86,7 +86,7 @@ for process in $(cat /sys/fs/cgroup/system.slice/$1.service/cgroup.procs)
 do ! grep -qs cdsed.engine.holder /proc/$process/cmdline || kill -KILL $process || true
 done
 """
-_KILL_HEAD = "pkill -KILL --full 'role download' || true"
+_KILL_HEAD = "pkill -KILL --full '[r]ole download' || true"  # not the shell that has this pattern in its command
 _APPEARED = Path(__file__).with_name("appeared.py")
 _BEGUN = "SELECT 1 FROM piece WHERE done_bytes > 0 AND done_bytes < size_bytes"
 _WAITS = "SELECT cause FROM event WHERE target IN ('retry_wait', 'corrupt', 'failed')"
