@@ -21,14 +21,19 @@ SELECT account.name, account.account_group, account.has_keys, account.key_expire
        (SELECT count(*) FROM session WHERE process IS NOT NULL
         AND (session.account = account.name OR (session.login = account.login AND account.login <> ''))) AS held,
        (SELECT coalesce(sum(requests), 0) FROM session WHERE process IS NOT NULL
-        AND (session.account = account.name OR (session.login = account.login AND account.login <> '')
-                OR (account.shares_requests AND EXISTS (SELECT 1 FROM account AS peer WHERE peer.account_group = account.account_group
-                    AND (peer.name = session.account OR (peer.login = session.login AND peer.login <> '')))))) AS claimed_requests,
+        AND (session.account = account.name OR (session.login = account.login AND account.login <> '')))
+       + iif(account.shares_requests, (SELECT coalesce(sum(requests), 0) FROM session WHERE process IS NOT NULL
+             AND session.account <> account.name AND (session.login <> account.login OR account.login = '')
+             AND EXISTS (SELECT 1 FROM account AS peer WHERE peer.account_group = account.account_group
+                 AND (peer.name = session.account OR (peer.login = session.login AND peer.login <> '')))), 0) AS claimed_requests,
        (SELECT coalesce(sum(size_bytes - done_bytes), 0) FROM session CROSS JOIN piece ON piece.fence = session.fence
         WHERE process IS NOT NULL
-        AND (session.account = account.name OR (session.login = account.login AND account.login <> '')
-                OR (account.shares_volume AND EXISTS (SELECT 1 FROM account AS peer WHERE peer.account_group = account.account_group
-                    AND (peer.name = session.account OR (peer.login = session.login AND peer.login <> '')))))) AS claimed_bytes,
+        AND (session.account = account.name OR (session.login = account.login AND account.login <> '')))
+       + iif(account.shares_volume, (SELECT coalesce(sum(size_bytes - done_bytes), 0)
+             FROM session CROSS JOIN piece ON piece.fence = session.fence WHERE process IS NOT NULL
+             AND session.account <> account.name AND (session.login <> account.login OR account.login = '')
+             AND EXISTS (SELECT 1 FROM account AS peer WHERE peer.account_group = account.account_group
+                 AND (peer.name = session.account OR (peer.login = session.login AND peer.login <> '')))), 0) AS claimed_bytes,
        -- Connections that were closed just now count: the service may still see them.
        iif(account.pool_sessions IS NULL, 0,
            (SELECT count(*) FROM session WHERE process IS NOT NULL

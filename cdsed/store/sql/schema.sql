@@ -63,6 +63,7 @@ CREATE TABLE session (                                  -- the right to one conn
     CHECK ((process IS NULL) = (fence IS NULL))
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX session_by_process ON session (process) WHERE process IS NOT NULL;
+CREATE INDEX session_by_login ON session (login);
 
 CREATE TABLE breaker (                                  -- what cools down: account:x, service:s3, disk:/spool
     name TEXT PRIMARY KEY,

@@ -41,3 +41,6 @@ ALTER TABLE traffic_step ADD COLUMN within_1_s INTEGER NOT NULL DEFAULT 0;  -- o
 ALTER TABLE traffic_step ADD COLUMN within_2_s INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE traffic_step ADD COLUMN within_3_s INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE traffic_step ADD COLUMN within_4_s INTEGER NOT NULL DEFAULT 0;
+
+-- Connections of one login count together, under any name.
+CREATE INDEX session_by_login ON session (login);
