@@ -38,9 +38,8 @@ if TYPE_CHECKING:
     from cdsed.catalogue.client import Catalogue
     from cdsed.engine.head import Head
     from cdsed.model.catalogue_entry import Facts
-    from cdsed.work.context import WorkerContext, WorkSignal
+    from cdsed.work.context import WorkerContext
     from cdsed.work.intake import Intake
-    from cdsed.work.session_pool import SessionPool
 
 _log = logging.getLogger(__name__)
 
@@ -190,39 +189,33 @@ class _LateCatalogue:
 
 
 def _download(config: Path, worker: Worker) -> None:
-    from cdsed.work.context import WorkSignal
-    from cdsed.work.session_pool import SessionPool
-
-    settings = worker.settings
+    context, settings = _worker_context(worker), worker.settings
     sessions = sum(group.sessions for group in worker.accounts.groups.values())
-    context = _worker_context(worker, WorkSignal())
     if settings.engine.kind == "local":
-        pool = SessionPool(context, math.ceil(sessions / settings.transfer.processes))
-        worker.control.ready()
-        _look_after(worker, context, pool)
+        _look_after(worker, context, math.ceil(sessions / settings.transfer.processes))
         return
     with _head(worker, config, context, sessions) as head:
         context = replace(context, transfer=replace(context.transfer, broker=head.broker))
-        pool = SessionPool(context, sessions, finishers=0)
-        worker.control.ready()
-        _look_after(worker, context, pool, lambda: head.alive)
+        _look_after(worker, context, sessions, finishers=0, connected=lambda: head.alive)
 
 
 def _publish(worker: Worker) -> None:
     """Verify and publish what holders fetched: beside hundreds of sessions, a thread would keep them waiting."""
-    from cdsed.work.context import WorkSignal
-    from cdsed.work.session_pool import SessionPool
-
-    context = _worker_context(worker, WorkSignal())
-    pool = SessionPool(context, sessions=0)
-    worker.control.ready()
-    _look_after(worker, context, pool)
+    _look_after(worker, _worker_context(worker), sessions=0)
 
 
 def _look_after(
-    worker: Worker, context: "WorkerContext", pool: "SessionPool", connected: "Callable[[], bool]" = lambda: True
+    worker: Worker,
+    context: "WorkerContext",
+    sessions: int,
+    finishers: int = 1,
+    connected: "Callable[[], bool]" = lambda: True,
 ) -> None:
-    """Look after the threads of a download process until it must stop."""
+    """Run the threads of a download process, and look after them until it must stop."""
+    from cdsed.work.session_pool import SessionPool
+
+    pool = SessionPool(context, sessions, finishers)
+    worker.control.ready()
     stop, heartbeat_s = worker.control.stop, 0.0
     try:
         while not stop.is_set() and pool.whole and connected():
@@ -254,14 +247,14 @@ def _head(worker: Worker, config: Path, context: "WorkerContext", sessions: int)
     return Head(local, config, state_id(worker.settings.state_dir), sessions, context.work_signal.notify)
 
 
-def _worker_context(worker: Worker, work_signal: "WorkSignal") -> "WorkerContext":
+def _worker_context(worker: Worker) -> "WorkerContext":
     from cdsed.store.state_id import state_id
     from cdsed.transfer.bandwidth import BandwidthBudget
     from cdsed.transfer.connection import Endpoint
     from cdsed.transfer.ownerfile import this_owner
     from cdsed.transfer.owners import Owners
     from cdsed.transfer.stall_detector import StallDetector
-    from cdsed.work.context import DiskContext, StoreContext, TransferContext, WorkerContext
+    from cdsed.work.context import DiskContext, StoreContext, TransferContext, WorkerContext, WorkSignal
     from cdsed.work.flock_broker import FlockBroker
     from cdsed.work.outcome import Outcome
     from cdsed.work.sharing import SharedAccounts
@@ -286,7 +279,7 @@ def _worker_context(worker: Worker, work_signal: "WorkSignal") -> "WorkerContext
         ),
         settings=settings,
         outcome=outcome,
-        work_signal=work_signal,
+        work_signal=WorkSignal(),
         stop=worker.control.stop,
     )
 

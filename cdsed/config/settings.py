@@ -124,11 +124,7 @@ class TransferSettings(Section):
     """How products are fetched."""
 
     processes: int = Field(
-        default=2,
-        strict=True,
-        ge=1,
-        le=64,
-        description="number of download processes; with engine.kind dask, of those that publish",
+        default=2, strict=True, ge=1, le=64, description="number of processes that download and publish"
     )
     piece_bytes: Size = Field(default=64 * 2**20, ge=2**20, description="size of one ranged GET, at least 1MiB")
     connect_timeout_s: Seconds = Field(default=10, description="seconds to wait for a connection")

@@ -310,7 +310,7 @@ class _DownloadSession:
             return
         arrived = batch.synced()
         finish = partial(pieces.finish, context.store.db, self._lease, arrived)
-        durable = context.store.db.unsynced_for_s >= context.settings.transfer.checkpoint_every_s
+        durable = not last or context.store.db.unsynced_for_s >= context.settings.transfer.checkpoint_every_s
         try:
             if last:
                 self._settle(finish, durable=durable)
