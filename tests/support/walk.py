@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from cdsed import daemon, log, roles
@@ -71,7 +72,7 @@ def walk(settings_file: str) -> None:
 def _work(worker: Worker, resolver: Resolver) -> None:
     presence = presence_of(worker.settings, worker.clock)
     intake = Intake(worker.db, worker.clock, worker.settings, worker.accounts.groups, presence, lambda: None)
-    context = roles._worker_context(worker, _NoNews(worker.control))
+    context = replace(roles._worker_context(worker), work_signal=_NoNews(worker.control))
     digester = ArrivalDigester(context)
     until_s = time.monotonic() + _WITHIN_S
     intake.go_on()

@@ -161,8 +161,9 @@ end_s = time.monotonic() + 40
 while refused < 50 and time.monotonic() < end_s:  # until the limit is reached, and then some more
     free = leases.free_sessions(db, SYSTEM_CLOCK, ["default"])
     lease = leases.take(db, SYSTEM_CLOCK, dice.choice(free), process) if free else None
-    held = db.value("SELECT count(*) FROM session WHERE process IS NOT NULL OR rest_until_s > :now_s",
-                    now_s=SYSTEM_CLOCK.boot_s())
+    sessions = db.rows("SELECT process, rest_until_s FROM session")
+    now_s = SYSTEM_CLOCK.boot_s()  # after the look: another process may take a session as soon as it has rested
+    held = sum(each["process"] is not None or each["rest_until_s"] > now_s for each in sessions)
     if lease is None:
         refused += held == 0
         continue
