@@ -70,14 +70,14 @@ class _DownloadSession:
         self._lease = grant.lease
         self._buffer = buffer
         self._claims = RequestClaims(context.store, self._lease, context.stop)
-        count_every_s, transfer = context.settings.transfer.checkpoint_every_s, context.transfer
+        self._checkpoint_every_s, transfer = context.settings.transfer.checkpoint_every_s, context.transfer
         self._transport = grant.transport(
             SessionTools(
-                *(transfer.endpoint, self._claims.claim, buffer, transfer.budget, count_every_s),
+                *(transfer.endpoint, self._claims.claim, buffer, transfer.budget, self._checkpoint_every_s),
                 *(context.stop, transfer.stall_detector.watch),
             )
         )
-        self._traffic = Traffic(context.store, self._lease, self._transport, count_every_s)
+        self._traffic = Traffic(context.store, self._lease, self._transport, self._checkpoint_every_s)
         self._claims.finish = self._traffic.count
         self._bytes_per_s: float | None = None
         self._handed: pieces.Work | None = None
@@ -240,7 +240,7 @@ class _DownloadSession:
         noted_s = context.store.clock.boot_s()
         for number, piece in enumerate(todo):
             try:
-                is_due = context.store.clock.boot_s() - noted_s >= context.settings.transfer.checkpoint_every_s
+                is_due = context.store.clock.boot_s() - noted_s >= self._checkpoint_every_s
                 if is_due and not batch.files.has(piece):
                     self._note(batch)  # a kill must not lose what a slow connection fetched in a minute
                     batch.files.close()
@@ -289,8 +289,7 @@ class _DownloadSession:
         return location_of(product.safename, product.s3_path, self._context.settings.services.s3_bucket)
 
     def _fetch_one(self, batch: PieceBatch, piece: Piece) -> Digests:
-        every_s = self._context.settings.transfer.checkpoint_every_s
-        progress = PieceProgress(self._context.store, self._grant, piece, self._traffic, every_s)
+        progress = PieceProgress(self._context.store, self._grant, piece, self._traffic, self._checkpoint_every_s)
         clock, transport = self._context.store.clock, self._transport
         begun_s, before = clock.boot_s(), (transport.requests + 1, self._claims.waits)
         digests = batch.files.fetch(piece, progress)
@@ -310,12 +309,11 @@ class _DownloadSession:
             return
         arrived = batch.synced()
         finish = partial(pieces.finish, context.store.db, self._lease, arrived)
-        durable = not last or context.store.db.unsynced_for_s >= context.settings.transfer.checkpoint_every_s
         try:
             if last:
-                self._settle(finish, durable=durable)
+                self._settle(finish, durable=context.store.db.unsynced_for_s >= self._checkpoint_every_s)
             else:
-                with context.store.db.write(durable=durable):
+                with context.store.db.write():
                     finish()
                     self._traffic.count()
         except LeaseLost as lost:

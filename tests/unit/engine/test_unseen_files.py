@@ -92,3 +92,11 @@ def test_a_disk_that_is_full_is_not_waited_for(staging):
     with pytest.raises(DiskError):
         _fetch(holder, staging)
     assert holder.waited_s == 0
+
+
+def test_what_came_with_an_answer_is_at_hand(staging):
+    order = FetchTask("eodata", str(staging), "P", "state", _PIECES, 2.0)
+    batch = RemoteBatchFetch(_Holder(0, _UNSEEN[0]), order, lambda: None)
+    assert [batch.has(piece) for piece in _PIECES] == [False, False]
+    batch.fetch(_PIECES[0], _Deaf())
+    assert [batch.has(piece) for piece in _PIECES] == [True, True]
