@@ -113,6 +113,7 @@ def _configure() -> None:
             "distributed.admin.system-monitor.interval": "10s",
             "distributed.worker.profile.enabled": False,
             "distributed.scheduler.active-memory-manager.start": False,
+            "distributed.admin.low-level-log-length": 100,  # events, which it keeps
         }
     )
 
@@ -136,7 +137,8 @@ def connected(
             protocol="tls://",
             security=Security.temporary(),
             memory_limit=None,
-            scheduler_kwargs={"dashboard": False},
+            # Beside TLS for the workers: our own client is in this process.
+            scheduler_kwargs={"dashboard": False, "host": ["127.0.0.1", None], "protocol": ["tls://", "inproc://"]},
             dashboard_address="127.0.0.1:0",
             worker_dashboard_address="127.0.0.1:0",
             local_directory=str(scratch),
@@ -144,7 +146,8 @@ def connected(
             loop=_loop(),
         )
     )
-    return Client(cluster, set_as_default=False)
+    _, in_process = cluster.scheduler.listeners
+    return Client(in_process.contact_address, security=cluster.security, loop=_loop(), set_as_default=False)
 
 
 def _security(settings: EngineSettings) -> Security | None:

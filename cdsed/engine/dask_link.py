@@ -1,8 +1,11 @@
 """The carrier over Dask.
 
-One long task on each worker is a pilot. Messages go up by one Queue and down by a Queue for each pilot, as text. Keys
-of accounts are in neither, nor in the arguments of a task. A second run of a task by Dask makes another pilot, whose
-holders have no grant.
+One long task on each worker is a pilot. Messages go up as events of one topic and down by a Queue for each pilot, as
+text. Keys of accounts are in neither, nor in the arguments of a task. A second run of a task by Dask makes another
+pilot, whose holders have no grant.
+
+An event costs half of what a message by a Queue does, because nobody asks for it. A scheduler keeps the last ones of a
+topic for ever, so a topic for each pilot would fill its memory.
 """
 
 import logging
@@ -15,7 +18,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distributed import Client, Queue, get_client, secede
+from distributed import Client, Queue, get_client, get_worker, secede
 
 from cdsed.config.engine_settings import EngineSettings
 from cdsed.engine.dask_client import ANSWER_WITHIN_S, GONE, connected, jobs_of, workers_of
@@ -72,11 +75,12 @@ class DaskLink:
                 if settings.jobqueue is not None:
                     self.jobs = stack.enter_context(jobs_of(settings))
                 self._client = stack.enter_context(connected(settings, workers, scratch, self.jobs, stack))
-                up = Queue(f"cdsed-up-{self._head}", client=self._client)
+                self._stream = self._client.scheduler_comm
+                self._inbox = _Inbox()
+                self._client.subscribe_topic(_topic(order.config), self._hear)
             except (*GONE, ImportError) as error:
                 why = f"the scheduler of Dask at {settings.scheduler} cannot be used: {error}"
                 raise MachineError(why, code="Engine") from error
-            self._inbox = _Inbox(up)
             self._open = stack.pop_all()
 
     @property
@@ -87,6 +91,8 @@ class DaskLink:
     def tend(self) -> None:
         """As `Link`."""
         try:
+            if self._client.scheduler_comm is not self._stream:  # made again, but not the subscription of events
+                raise OSError("the connection to it was lost")
             self._tend({address: str(each["name"]) for address, each in workers_of(self._client).items()})
         except GONE as error:
             why = f"the scheduler of Dask is gone: {type(error).__name__} {error}"
@@ -137,6 +143,12 @@ class DaskLink:
         """As `Link`."""
         return self._inbox.receive(timeout_s)
 
+    def _hear(self, event: tuple[float, tuple[str, str]]) -> None:
+        """Take an event in the thread of Dask; another daemon may use the same topic."""
+        _, (head, line) = event
+        if head == self._head:
+            self._inbox.put([line])
+
     def send(self, pilot: str, lines: Sequence[str]) -> None:
         """As `Link`."""
         with self._lock:
@@ -154,18 +166,21 @@ class DaskLink:
 class DaskPilotLink:
     """A pilot's end; see `cdsed.engine.link.PilotLink`."""
 
-    def __init__(self, head: str, pilot: str) -> None:
-        client = get_client()
-        self._outbox = _Outbox(f"cdsed-up-{head}", client)
-        self._inbox = _Inbox(Queue(_down_name(pilot), client=client))
+    def __init__(self, head: str, config: str, pilot: str) -> None:
+        self._head = head
+        self._topic = _topic(config)
+        self._worker = get_worker()
+        self._inbox = _Inbox()
+        messages = Queue(_down_name(pilot), client=get_client())
+        messages.client.loop.add_callback(self._inbox.take, messages)
 
     def receive(self, timeout_s: float) -> Sequence[str]:
         """As `PilotLink`."""
         return self._inbox.receive(timeout_s)
 
-    def send(self, lines: Sequence[str]) -> None:
-        """As `PilotLink`."""
-        self._outbox.send(lines)
+    def send(self, line: str) -> None:
+        """As `PilotLink`; it is lost while the worker has no connection to the scheduler."""
+        self._worker.log_event(self._topic, [self._head, line])
 
 
 class _Outbox:
@@ -220,12 +235,23 @@ class _Outbox:
 
 
 class _Inbox:
-    """Takes messages out of a Queue, in the thread of Dask."""
+    """Messages that came in the thread of Dask."""
 
-    def __init__(self, messages: Queue) -> None:
-        self._messages = messages
-        self._taken: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
-        messages.client.loop.add_callback(self._take)
+    def __init__(self) -> None:
+        self._taken: queue.SimpleQueue[Sequence[str] | None] = queue.SimpleQueue()
+
+    def put(self, lines: Sequence[str]) -> None:
+        """Take lines."""
+        self._taken.put(lines)
+
+    async def take(self, messages: Queue) -> None:
+        """Take all that comes in a Queue."""
+        try:
+            with suppress(*GONE, AttributeError):  # a client that is closed has no scheduler any more
+                while True:
+                    self._taken.put(await messages.get(asynchronous=True))
+        finally:
+            self._taken.put(None)
 
     def receive(self, timeout_s: float) -> Sequence[str]:
         """Return all lines that came, or the next ones; none after the time-out."""
@@ -237,14 +263,6 @@ class _Inbox:
             if not lines:
                 raise MachineError("the connection to the scheduler of Dask is lost", code="Engine")
         return lines
-
-    async def _take(self) -> None:
-        try:
-            with suppress(*GONE, AttributeError):  # a client that is closed has no scheduler any more
-                while True:
-                    self._taken.put(await self._messages.get(asynchronous=True))
-        finally:
-            self._taken.put(None)
 
 
 def run_pilot(head: str, mark: str, order: tuple[str, int, float, float, float | None]) -> str:
@@ -259,7 +277,12 @@ def run_pilot(head: str, mark: str, order: tuple[str, int, float, float, float |
     """
     secede()  # other calls, such as those of `DaskCalls`, need the thread of this task
     name = f"{mark}-{uuid.uuid4().hex[:8]}"
-    return Pilot(DaskPilotLink(head, name), PilotOrder(*order), name).run()
+    pilot = PilotOrder(*order)
+    return Pilot(DaskPilotLink(head, pilot.config, name), pilot, name).run()
+
+
+def _topic(config: str) -> str:
+    return f"cdsed-up-{config}"
 
 
 def _down_name(pilot: str) -> str:

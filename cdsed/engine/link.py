@@ -24,10 +24,10 @@ class Link(Protocol):
 
 
 class PilotLink(Protocol):
-    """A pilot's end. Methods raise MachineError when the carrier is gone."""
+    """A pilot's end."""
 
     def receive(self, timeout_s: float) -> Sequence[str]:
-        """Return messages of the head, as lines; none after the time-out."""
+        """Return messages of the head, as lines; none after the time-out; MachineError when the carrier is gone."""
 
-    def send(self, lines: Sequence[str]) -> None:
-        """Send messages to the head."""
+    def send(self, line: str) -> None:
+        """Send a message to the head, as a line; any thread may call it, and it does not wait."""

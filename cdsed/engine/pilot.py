@@ -12,6 +12,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,7 +29,6 @@ from cdsed.process.template import Forked, Template
 
 _POLL_S = 0.5
 _RESPAWN_S = 1.0
-_LINES_MAX = 500
 _CLOSE_WITHIN_S, _LOOK_S = 5.0, 0.02
 _SHORTEST = 0.9  # of a life
 _STARTED_AT = 19  # the field of /proc/PID/stat behind the name of the program: ticks after the boot
@@ -60,9 +60,9 @@ class PilotOrder:
 
 
 class _Running:
-    """A holder process; its lines go to the queue of the pilot."""
+    """A holder process; `say` gets each of its lines."""
 
-    def __init__(self, nonce: str, config: str, lines: "queue.SimpleQueue[str]", template: Template) -> None:
+    def __init__(self, nonce: str, config: str, say: Callable[[str], None], template: Template) -> None:
         self.nonce = nonce
         command = module_command(HOLDER, config, nonce)
         self._end, theirs = socket.socketpair()
@@ -71,24 +71,24 @@ class _Running:
                 subprocess.Popen(command, stdin=theirs.fileno(), stdout=theirs.fileno(), cwd=Path("/"))  # noqa: S603 - our own module
             )
         self.down: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._reader = threading.Thread(target=self._read, args=(lines,), name=f"reader {nonce}", daemon=True)
+        self._reader = threading.Thread(target=self._read, args=(say,), name=f"reader {nonce}", daemon=True)
         self._reader.start()
         self._writer = threading.Thread(target=self._write, name=f"writer {nonce}", daemon=True)
         self._writer.start()
 
-    def bury(self, lines: "queue.SimpleQueue[str]") -> None:
+    def bury(self, say: Callable[[str], None]) -> None:
         """Say that it is dead, after all that it said itself."""
         status = self.process.wait()
         self._reader.join()
         self.down.put(None)
         self._writer.join()
         self._end.close()
-        lines.put(encode(Dead(self.nonce, status)))
+        say(encode(Dead(self.nonce, status)))
 
-    def _read(self, lines: "queue.SimpleQueue[str]") -> None:
+    def _read(self, say: Callable[[str], None]) -> None:
         with suppress(ConnectionError), self._end.makefile("rb") as said:  # it died, and left messages unread
             for line in said:
-                lines.put(line.decode("utf-8", errors="replace").rstrip("\n"))
+                say(line.decode("utf-8", errors="replace").rstrip("\n"))
 
     def _write(self) -> None:
         """Write from a thread of its own: a stopped holder reads nothing, and must not stop the others."""
@@ -111,7 +111,6 @@ class Pilot:
         self._link = link
         self._order = order
         self._name = name
-        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._holders: dict[str, _Running] = {}
         self._probed: tuple[str, str | None] = ("", None)  # the newest probe, and the answer to it
         self._prober: threading.Thread | None = None
@@ -119,20 +118,17 @@ class Pilot:
         self._made_s = 0.0
         self._heard_s = time.monotonic()
         self._ends_s = math.inf if order.lives_s is None else _ends_s(order.lives_s)
-        self._stop = threading.Event()
         self._template: Template | None = None
 
     def run(self) -> str:
         """Work until the head says no more; return why it ended."""
-        sender = threading.Thread(target=self._send, name="pilot's sender", daemon=True)
-        sender.start()
         why, here_s = "", 0.0
         try:
             while not why:
                 now_s = time.monotonic()
                 if now_s - here_s >= self._order.here_every_s:
                     here_s = now_s
-                    self._lines.put(encode(PilotHere(self._name, socket.gethostname(), __version__)))
+                    self._link.send(encode(PilotHere(self._name, socket.gethostname(), __version__)))
                 self._tend()
                 for line in self._link.receive(_POLL_S):
                     self._heard_s = time.monotonic()
@@ -143,9 +139,6 @@ class Pilot:
                     why = "its job ends soon"
         finally:
             self._end()
-            self._stop.set()
-            sender.join()
-            self._send_waiting()
         return why
 
     def _take(self, line: str) -> str:
@@ -174,18 +167,18 @@ class Pilot:
             self._prober = threading.Thread(target=self._answer, args=(probe,), name="probe", daemon=True)
             self._prober.start()
         elif probed is not None:  # it was lost on its way
-            self._lines.put(probed)
+            self._link.send(probed)
 
     def _answer(self, probe: LookFor) -> None:
         self._probed = probe.name, encode(answer(probe))
-        self._lines.put(self._probed[1])
+        self._link.send(self._probed[1])
 
     def _tend(self) -> None:
         """Reap dead holders, and start those that are missing."""
         for nonce, holder in list(self._holders.items()):
             if holder.process.poll() is not None:
                 del self._holders[nonce]
-                holder.bury(self._lines)
+                holder.bury(self._link.send)
         missing = self._order.holders - len(self._holders)
         if missing and time.monotonic() - self._made_s >= _RESPAWN_S and self._can_start():
             self._made_s = time.monotonic()
@@ -202,20 +195,7 @@ class Pilot:
 
     def _start(self, nonce: str) -> _Running:
         assert self._template is not None, "`_can_start` has been asked"
-        return _Running(nonce, self._order.config, self._lines, self._template)
-
-    def _send(self) -> None:
-        while not self._stop.is_set():
-            with suppress(queue.Empty):
-                self._send_waiting(self._lines.get(timeout=_POLL_S))
-
-    def _send_waiting(self, *lines: str) -> None:
-        """Send these lines, and those that wait, together: a message of the carrier costs more than a line."""
-        together = list(lines)
-        while len(together) < _LINES_MAX and not self._lines.empty():
-            together.append(self._lines.get())
-        if together:
-            self._link.send(together)
+        return _Running(nonce, self._order.config, self._link.send, self._template)
 
     def _end(self) -> None:
         """Let all holders close their connections and say so; kill those that do not."""
@@ -227,7 +207,7 @@ class Pilot:
         for holder in self._holders.values():
             if holder.process.poll() is None:
                 holder.process.kill()
-            holder.bury(self._lines)
+            holder.bury(self._link.send)
         if self._template is not None:
             self._template.close()
 

@@ -30,7 +30,11 @@ pytest.importorskip("distributed", reason="cdsed[dask] is not installed")
 
 from distributed import Client, Security
 
-from cdsed.engine.dask_link import run_pilot
+from cdsed.config.engine_settings import EngineSettings
+from cdsed.engine.dask_link import DaskLink, run_pilot
+from cdsed.engine.pilot import PilotOrder
+from cdsed.engine.wire import decode
+from cdsed.errors import MachineError
 
 _ROOT = Path(__file__).parents[2]
 _ENGINE = {"kind": "dask", "grant_s": 6, "renew_every_s": 1, "lost_rest_s": 1, "holders_per_worker": 2}
@@ -381,7 +385,7 @@ def test_a_pilot_that_dask_runs_again_or_twice_harms_nothing(tmp_path: Path, clu
             wait_until(
                 "it is at work", lambda: lab.query("SELECT 1 FROM piece WHERE done_bytes > 0"), 240, daemon=daemon
             )
-            head, order = _head_of(client), (str(lab.config), 2, 1.0, 40.0, None)
+            head, order = _head_of(client, lab), (str(lab.config), 2, 1.0, 40.0, None)
             # The same task once more, on a worker that has a pilot, as Dask runs it again after a worker was lost.
             again = client.submit(run_pilot, head, "mark", order, key="again", pure=False)
             before = wait_until("it runs", lambda: _runs_on(client, "again"), 180, daemon=daemon)
@@ -405,10 +409,9 @@ def _client(cluster: Cluster) -> Client:
     return Client(cluster.address, security=tls, timeout=60, set_as_default=False)
 
 
-def _head_of(client: Client) -> str:
-    """Return the name of the head that has pilots at this scheduler."""
-    queues = client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.extensions["queues"].queues))
-    [head] = [name.removeprefix("cdsed-up-") for name in queues if name.startswith("cdsed-up-")]
+def _head_of(client: Client, lab: Installation) -> str:
+    """Return the name of the head whose pilots say something at this scheduler."""
+    _, (head, _line) = client.get_events(f"cdsed-up-{lab.config}")[-1]
     return str(head)
 
 
@@ -428,6 +431,64 @@ def _end(cluster: Cluster) -> None:
     for pid in _descendants(cluster.pids):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.timeout(300)
+def test_daemons_at_one_scheduler_hear_only_their_own_pilots(tmp_path: Path, cluster: Cluster) -> None:
+    cluster.workers()
+    with _link(tmp_path / "one", cluster) as one, _link(tmp_path / "two", cluster) as two:
+        heard = [_pilots_heard(link) for link in (one, two)]
+        assert not heard[0] & heard[1]
+        with _client(cluster) as client:
+            topics = client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.get_events()))
+            assert sum(topic.startswith("cdsed") for topic in topics) == 1, "a scheduler never forgets one"
+
+
+@pytest.mark.timeout(300)
+def test_a_head_whose_connection_was_made_again_makes_a_new_link_because_it_hears_nothing(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    cluster.workers()
+
+    def cut(own: str, dask_scheduler: Any) -> None:
+        for client, comm in dask_scheduler.client_comms.items():
+            if client.startswith("Client-") and client != own:
+                comm.abort()
+
+    with _link(tmp_path / "scratch", cluster) as link, _client(cluster) as client:
+        _pilots_heard(link)
+        link.tend()
+        client.run_on_scheduler(cut, client.id)
+        wait_until("it knows", lambda: _is_lost(link), 60)
+
+
+@contextlib.contextmanager
+def _link(scratch: Path, cluster: Cluster) -> Iterator[DaskLink]:
+    engine = EngineSettings(kind="dask", scheduler=cluster.address, tls_dir=cluster.tls_dir)
+    link = DaskLink(engine, 1, scratch, PilotOrder("/the/same.yml", 0, 0.2, 30.0))
+    with contextlib.closing(link):
+        yield link
+
+
+def _pilots_heard(link: DaskLink) -> set[str]:
+    """Start its pilots; return the names of those that are heard, when there are two."""
+    heard: set[str] = set()
+
+    def both() -> bool:
+        link.tend()
+        heard.update(decode(line).pilot for line in link.receive(0.5))
+        return len(heard) == 2
+
+    wait_until("its two pilots are heard", both, 120)
+    return heard
+
+
+def _is_lost(link: DaskLink) -> bool:
+    try:
+        link.tend()
+    except MachineError:
+        return True
+    return False
 
 
 def test_nobody_without_the_certificate_is_let_in(cluster: Cluster) -> None:

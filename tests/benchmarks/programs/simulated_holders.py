@@ -66,10 +66,10 @@ class Timers:
 class SleepingHolder:
     """A holder; to a pilot it looks like a process and its pipe."""
 
-    def __init__(self, nonce: str, timers: Timers, lines: "queue.SimpleQueue[str]", log: TextIO) -> None:
+    def __init__(self, nonce: str, timers: Timers, say: Callable[[str], None], log: TextIO) -> None:
         self._nonce = nonce
         self._timers = timers
-        self._lines = lines
+        self._send = say
         self._log = log
         self._state = HolderState()
         self._task = 0
@@ -86,7 +86,7 @@ class SleepingHolder:
     def kill(self) -> None:
         """As of a process."""
 
-    def bury(self, lines: "queue.SimpleQueue[str]") -> None:
+    def bury(self, say: Callable[[str], None]) -> None:
         """As of a holder that is dead."""
 
     def put(self, line: str) -> None:
@@ -94,7 +94,7 @@ class SleepingHolder:
         self._timers.inbox.put(partial(self._hear, line))
 
     def _say(self, message: UpMessage) -> None:
-        self._lines.put(encode(message))
+        self._send(encode(message))
 
     def _ask_often(self) -> None:
         self._ask()
@@ -200,7 +200,7 @@ class Pilot(real.Pilot):
         return True
 
     def _start(self, nonce: str) -> SleepingHolder:  # type: ignore[override]
-        return SleepingHolder(nonce, self._timers, self._lines, self._log)
+        return SleepingHolder(nonce, self._timers, self._link.send, self._log)
 
 
 sys.modules["cdsed.engine.pilot"] = sys.modules[__name__]  # before `cdsed.engine.dask_link` imports it
