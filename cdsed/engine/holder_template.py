@@ -24,11 +24,15 @@ def start() -> Template:
 
 
 def _prepare() -> None:
-    """Import what holders need, and make what the first message and the first use of a class would make."""
+    """Import what holders need, and make what the first grant, message and use of a class would make."""
+    import encodings.idna  # noqa: F401 - the first connection looks a name up
+
+    from cdsed.config.accounts import build_checks
     from cdsed.engine.holder import main  # noqa: F401 - `_be_holder` uses it
     from cdsed.engine.wire import Want, decode, encode
     from cdsed.frozen import compile_all
 
+    build_checks()
     decode(encode(Want("", 0, 0)))
     compile_all()
 
