@@ -8,7 +8,6 @@ from cdsed.engine.carried_errors import carried
 from cdsed.engine.orders import Answer
 from cdsed.errors import TransferError
 from cdsed.model.objects import Digests, Piece
-from cdsed.transfer.fetch import is_synced_later
 from cdsed.transfer.transport import BatchFetch
 
 
@@ -38,7 +37,7 @@ class PieceGroup:
         try:
             for piece in pieces:
                 self._arrived.append(self._files.fetch(piece, self))
-                is_due = time.monotonic() - self._marked_s >= self._mark_every_s or not is_synced_later(piece)
+                is_due = time.monotonic() - self._marked_s >= self._mark_every_s
                 if is_due and piece is not pieces[-1]:
                     self.safe(0)
                     self._files.close()

@@ -92,7 +92,7 @@ def fetch_piece(
         with _open(context.held, staging, piece) as file:
             _receive(context, piece, response, file, hashes, progress)
             stamp = str(Stamp.of(os.fstat(file.descriptor)))
-            if context.held is not None and is_synced_later(piece):
+            if context.held is not None and _is_synced_later(piece):
                 if piece.size_bytes >= BUFFER_BYTES:  # the call costs more than it saves for less
                     write_behind.begin_writing(file.descriptor, 0, piece.size_bytes)
                 context.held.sync_later(file.descriptor)
@@ -104,7 +104,7 @@ def fetch_piece(
     return Digests(**{name: digest.hexdigest() for name, digest in hashes.items()}, stamp=stamp if hashes else None)
 
 
-def is_synced_later(piece: Piece) -> bool:
+def _is_synced_later(piece: Piece) -> bool:
     """Tell whether a piece is left to `FetchContext.held` to be synced: a small object."""
     return piece.whole and piece.size_bytes <= _WRITE_BEHIND_BYTES
 
