@@ -5,7 +5,7 @@ quick retry, for the next request that the quota allows, or a fraction of a seco
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 
@@ -28,7 +28,7 @@ from cdsed.work.finish import make_room
 from cdsed.work.grant_turns import GrantTurns
 from cdsed.work.piece_batch import PieceBatch
 from cdsed.work.piece_progress import PieceProgress
-from cdsed.work.plan import plan_product, store_plan
+from cdsed.work.plan import Planned, plan_product, store_plan
 from cdsed.work.service_failures import Probe, weighed
 from cdsed.work.traffic import Traffic
 
@@ -162,7 +162,7 @@ class _DownloadSession:
         try:
             planned = plan_product(context, self._transport, product)
             if planned is not None:
-                self._settle(partial(store_plan, context, planned), durable=False)
+                self._settle(partial(self._planned, planned), durable=False)
             elif product.destination is not None:  # it was there, and has been synced
                 works_again.disk(context.store.db, context.store.clock, product.destination)
         except TransferError as error:
@@ -177,9 +177,14 @@ class _DownloadSession:
             error, probe = self._judge(error, product)
             return context.outcome.of_product(error, self._lease, product, probe)
         self._traffic.count()
-        context.outcome.listed(self._lease)
+        if planned is None:
+            context.outcome.listed(self._lease)
         context.work_signal.notify()
         return True
+
+    def _planned(self, planned: Planned) -> None:
+        store_plan(self._context, planned)
+        self._context.outcome.listed(self._lease)
 
     def _fetch_zipped(self, product: Product) -> bool:
         """Fetch a product as a zip; the session's one connection is to the zipper meanwhile."""
@@ -267,7 +272,6 @@ class _DownloadSession:
                 error, probe = self._judge(error, product, piece)
                 return context.outcome.of_piece(error, self._lease, product, piece, probe)
         context.transfer.arrivals.note(self._location(product), todo[-1])
-        context.outcome.delivered(self._lease, product)
         return True
 
     def _unnoted(self, batch: PieceBatch, failed: Piece) -> TransferError | None:
@@ -307,15 +311,19 @@ class _DownloadSession:
         context = self._context
         if not batch.arrived:
             return
-        arrived = batch.synced()
-        finish = partial(pieces.finish, context.store.db, self._lease, arrived)
+        arrived, db = batch.synced(), context.store.db
         try:
             if last:
-                self._settle(finish, durable=context.store.db.unsynced_for_s >= self._checkpoint_every_s)
+                settle = partial(self._delivered, batch.product, arrived)
+                self._settle(settle, durable=db.unsynced_for_s >= self._checkpoint_every_s)
             else:
-                with context.store.db.write():
-                    finish()
+                with db.write():
+                    pieces.finish(db, self._lease, arrived)
                     self._traffic.count()
         except LeaseLost as lost:
             _log.info("%s", lost)  # a failure in another session has changed the product meanwhile
         context.work_signal.notify()
+
+    def _delivered(self, product: Product, arrived: Mapping[Piece, Digests]) -> None:
+        pieces.finish(self._context.store.db, self._lease, arrived)
+        self._context.outcome.delivered(self._lease, product)
