@@ -69,6 +69,11 @@ class EngineSettings(Section):
         default=4, strict=True, ge=1, le=100, description="number of connections on one worker of Dask"
     )
 
+    @property
+    def uses_other_machines(self) -> bool:
+        """Whether connections may be on other machines, whose files this one sees over a network file system."""
+        return self.kind == "dask" and (self.scheduler != LOCAL_CLUSTER or self.jobqueue is not None)
+
     def download_workers(self, processes: int) -> list[str]:
         """Return the names of the processes that download: with Dask one has all sessions, the others publish."""
         numbers = range(1, processes + 1)

@@ -152,7 +152,7 @@ def _verified(
 
 def _refresh(context: WorkerContext, folder: Path) -> None:
     """Let this machine see what other machines have written, and when."""
-    if context.settings.engine.kind != "local":
+    if context.settings.engine.uses_other_machines:
         refresh_attributes(folder)
 
 

@@ -479,3 +479,16 @@ def test_connections_stay_in_the_daemon_unless_you_ask(tmp_path):
     assert engine.kind == "local"
     assert engine.download_workers(2) == ["download-1", "download-2"]
     assert engine.model_copy(update={"kind": "dask"}).download_workers(2) == ["download-1", "publish-1", "publish-2"]
+
+
+@pytest.mark.parametrize(
+    ("engine", "theirs"),
+    [
+        ("kind: local, scheduler: tcp://localhost:8786", False),
+        ("kind: dask", False),
+        ("kind: dask, scheduler: tcp://localhost:8786", True),
+        (f"kind: dask, tls_dir: /tls, jobqueue: {{{_SLURM}}}", True),
+    ],
+)
+def test_files_may_be_of_other_machines_when_workers_are_not_the_daemon_s_own(tmp_path, engine, theirs):
+    assert load_settings(write(tmp_path, f"engine: {{{engine}}}\n"), {}).engine.uses_other_machines is theirs
