@@ -244,7 +244,8 @@ def _head(worker: Worker, config: Path, context: "WorkerContext", sessions: int)
 
     local = context.transfer.broker
     assert isinstance(local, FlockBroker), "`_worker_context` makes it"
-    return Head(local, config, state_id(worker.settings.state_dir), sessions, context.work_signal.notify)
+    on_idle, leaving = context.work_signal.notify, worker.control.stop
+    return Head(local, config, state_id(worker.settings.state_dir), sessions, on_idle, leaving)
 
 
 def _worker_context(worker: Worker) -> "WorkerContext":

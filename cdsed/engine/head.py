@@ -49,10 +49,18 @@ class Head:
         How many there are.
     on_idle
         Called when a holder has nothing to do.
+    leaving
+        Set when the process must leave.
     """
 
     def __init__(
-        self, local: FlockBroker, config: Path, state_id: str, sessions: int, on_idle: Callable[[], None]
+        self,
+        local: FlockBroker,
+        config: Path,
+        state_id: str,
+        sessions: int,
+        on_idle: Callable[[], None],
+        leaving: threading.Event,
     ) -> None:
         settings: Settings = local.settings
         engine, store = settings.engine, local.store
@@ -71,7 +79,7 @@ class Head:
         self._keeper: JobKeeper | None = None
         self.broker = HolderBroker(local, self._seats, state_id, hold_s(engine.grant_s, engine.lost_rest_s))
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._seats.run, args=(self._stop,), name="seats", daemon=True)
+        self._thread = threading.Thread(target=self._seats.run, args=(self._stop, leaving), name="seats", daemon=True)
         self._tending = threading.Thread(target=self._tend, name="link", daemon=True)
 
     @property

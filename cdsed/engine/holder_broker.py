@@ -13,7 +13,7 @@ from cdsed.transfer.lease_broker import SessionTools
 from cdsed.work.flock_broker import FlockBroker, FlockGrant
 
 #: How many notes of positions all holders together send: each is a commit of the head.
-_NOTES_PER_S = 50
+_NOTES_PER_S = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class HolderBroker:
             return None
         held = self.local.grant()
         if held is None:
-            self.seats.give_back(seat)
+            seat.taken = False
             return None
         grant = HolderGrant(self, held, seat)
         if not self.seats.grant(seat, held.lease, self.share(held), lambda: held.keep(self.hold_s, seat.node)):

@@ -20,7 +20,7 @@ from cdsed.engine.orders import (
     OtherProductTask,
     TaskOrder,
 )
-from cdsed.engine.seat import Seat
+from cdsed.engine.seat import Look, Seat
 from cdsed.engine.seats import Seats
 from cdsed.engine.wire import Ask, Mark, Result
 from cdsed.errors import DiskError, MachineError, OwnedElsewhere, Stopped, TransferError
@@ -32,7 +32,7 @@ from cdsed.transfer.staging import staged_sizes
 
 _log = logging.getLogger(__name__)
 
-_LOOK_EVERY_S = 1.0
+_LOOK_AFTER_S = 0.1  # when the time of a lease should be over
 _BATCH_S = 2.0  # the connection is idle for some 20 ms until the next task arrives
 _CLOSE_WITHIN_S = 5.0
 _STOP_WITHIN_S = 10.0  # all that is waited for at the end of the process has to be shorter than `stop_within_s`
@@ -131,7 +131,7 @@ class RemoteTransport:
         Stopped
             Nothing more can come of the task.
         """
-        answer = self._next()
+        answer = self._next(task.until_s)
         if isinstance(answer, Result) and answer.number == task.number:
             task.answer = answer.answer
         elif answer is None and (self._seats.is_lost(self._seat) or time.monotonic() > task.until_s):
@@ -160,11 +160,14 @@ class RemoteTransport:
         task.raise_failure()
         return task.answer
 
-    def _next(self) -> Ask | Mark | Result | None:
-        """Wait a while for the next answer."""
+    def _next(self, until_s: float) -> Ask | Mark | Result | None:
+        """Wait for the next answer; None: the time may be over, or the process must leave."""
+        left_s = min(self._seats.lost_in_s(self._seat), until_s - time.monotonic())
         try:
-            answer = self._seat.answers.get(timeout=_LOOK_EVERY_S)
+            answer = self._seat.answers.get(timeout=max(0.0, left_s) + _LOOK_AFTER_S)
         except queue.Empty:
+            return None
+        if answer is Look.LOOK:
             return None
         if answer is None and not self._seats.is_lost(self._seat):
             raise Stopped(f"a task, or what came of it, was lost on its way to the holder on {self._seat.node}")

@@ -19,6 +19,12 @@ _log = logging.getLogger(__name__)
 _REFUSALS_MAX, _RESTS_S = 3, 60.0
 
 
+class Look(Enum):
+    """Among the answers of a holder: a reason to look whether the process must leave."""
+
+    LOOK = auto()
+
+
 class LeaseEnd(Enum):
     """How the lease of a holder ended."""
 
@@ -39,6 +45,8 @@ class Seat:
         Of the holder, about the tasks of its lease.
     bytes_per_s
         From its next renewal on it reads no faster; None: without a limit.
+    taken
+        Whether the thread of a session has it; if that gets no session, it sets this back.
     open_until_s
         Until then its connection may be open if nothing more is heard, in seconds since boot.
     keep
@@ -72,7 +80,7 @@ class Seat:
     ordered: Task | None = None  # of which nothing has come yet
     sent: Sent = field(default_factory=Sent)  # over the connection of its lease
     open_until_s: float = 0.0
-    answers: "queue.SimpleQueue[Ask | Mark | Result | None]" = field(default_factory=queue.SimpleQueue)
+    answers: "queue.SimpleQueue[Ask | Mark | Result | Look | None]" = field(default_factory=queue.SimpleQueue)
     closed: threading.Event = field(default_factory=threading.Event)
     lock: threading.RLock = field(default_factory=threading.RLock)
 

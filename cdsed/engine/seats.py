@@ -17,7 +17,7 @@ from cdsed.engine.grant_rules import MARGIN_S, HeadReply, SeatState, hears_bye, 
 from cdsed.engine.known_machines import HeadNews, KnownMachines
 from cdsed.engine.lasting_link import LastingLink
 from cdsed.engine.orders import TaskOrder
-from cdsed.engine.seat import LeaseEnd, Seat
+from cdsed.engine.seat import LeaseEnd, Look, Seat
 from cdsed.engine.waiting_requests import WaitingRequests
 from cdsed.engine.wire import (
     Ask,
@@ -80,8 +80,8 @@ class Seats:
         self._requests = WaitingRequests()
         self.machines = machines
 
-    def run(self, stop: threading.Event) -> None:
-        """Answer holders until `stop` is set and no seat is taken."""
+    def run(self, stop: threading.Event, leaving: threading.Event) -> None:
+        """Answer holders until `stop` is set and no seat is taken; when the process is `leaving`, its threads look."""
         look_s = 0.0
         while not stop.is_set() or any(seat.taken for seat in list(self._seats.values())):
             now_s = self._clock.boot_s()
@@ -89,6 +89,8 @@ class Seats:
                 look_s = now_s + _LOOK_EVERY_S
                 self._forget_silent(now_s)
                 self.machines.look(self._seats.values(), now_s)
+                for seat in self._seats.values() if leaving.is_set() else ():
+                    seat.answers.put(Look.LOOK)
             self.hear(*self._link.receive(0 if self._requests else _LOOK_EVERY_S / 2))
 
     def news(self) -> HeadNews:
@@ -111,11 +113,10 @@ class Seats:
             for seat in self._seats.values():
                 busy.update({seat.node: seat.taken, seat.pilot: seat.taken})
             idle = [seat for seat in self._seats.values() if self._is_idle(seat, now_s)]
-            if not idle:
-                return None
-            seat = min(idle, key=lambda each: (busy[each.node], busy[each.pilot]))
-            seat.taken = True
-            return seat
+            best = min(idle, key=lambda each: (busy[each.node], busy[each.pilot]), default=None)
+            if best is not None:
+                best.taken = True
+            return best
 
     def _is_idle(self, seat: Seat, now_s: float) -> bool:
         rested = seat.is_idle and now_s >= seat.rests_until_s
@@ -129,10 +130,6 @@ class Seats:
         """Return how many holders of each pilot have been taken."""
         with self._lock:
             return Counter(seat.pilot for seat in self._seats.values() if seat.taken)
-
-    def give_back(self, seat: Seat) -> None:
-        """Let another session thread take a holder that has no lease."""
-        seat.taken = False
 
     def grant(self, seat: Seat, lease: Lease, bytes_per_s: int | None, keep: Callable[[], bool]) -> bool:
         """Give a lease to a holder; return whether the lease is still valid.
@@ -161,9 +158,13 @@ class Seats:
         """Stop the task that was ordered last."""
         self._send(seat.pilot, Stop(seat.nonce, seat.fence, seat.number))
 
+    def lost_in_s(self, seat: Seat) -> float:
+        """Return after how many seconds the time of the lease is over, if nothing more is heard."""
+        return seat.open_until_s - self._clock.boot_s()
+
     def is_lost(self, seat: Seat) -> bool:
         """Tell whether nothing more can come of the lease: its connection is closed, or its time is over."""
-        return seat.dead or seat.closed.is_set() or self._clock.boot_s() > seat.open_until_s
+        return seat.dead or seat.closed.is_set() or self.lost_in_s(seat) < 0
 
     def end_lease(self, seat: Seat) -> LeaseEnd:
         """End the lease of a holder; return how. An answer is waited for only while one can come."""
