@@ -37,7 +37,8 @@ class PieceGroup:
         try:
             for piece in pieces:
                 self._arrived.append(self._files.fetch(piece, self))
-                is_due = time.monotonic() - self._marked_s >= self._mark_every_s
+                # Others digest an object of several pieces as these arrive.
+                is_due = time.monotonic() - self._marked_s >= self._mark_every_s or not piece.whole
                 if is_due and piece is not pieces[-1]:
                     self.safe(0)
                     self._files.close()
