@@ -91,7 +91,7 @@ class DaskLink:
     def tend(self) -> None:
         """As `Link`."""
         try:
-            if self._client.scheduler_comm is not self._stream:  # made again, but not the subscription of events
+            if self._client.scheduler_comm is not self._stream:  # made again: another scheduler knows no topic
                 raise OSError("the connection to it was lost")
             self._tend({address: str(each["name"]) for address, each in workers_of(self._client).items()})
         except GONE as error:

@@ -445,9 +445,7 @@ def test_daemons_at_one_scheduler_hear_only_their_own_pilots(tmp_path: Path, clu
 
 
 @pytest.mark.timeout(300)
-def test_a_head_whose_connection_was_made_again_makes_a_new_link_because_it_hears_nothing(
-    tmp_path: Path, cluster: Cluster
-) -> None:
+def test_a_head_whose_connection_was_made_again_makes_a_new_link(tmp_path: Path, cluster: Cluster) -> None:
     cluster.workers()
 
     def cut(own: str, dask_scheduler: Any) -> None:
