@@ -32,6 +32,7 @@ from cdsed.transfer.staging import staged_sizes
 
 _log = logging.getLogger(__name__)
 
+_LOOK_EVERY_S = 10.0  # in case the thread that answers holders is gone
 _LOOK_AFTER_S = 0.1  # when the time of a lease should be over
 _BATCH_S = 2.0  # the connection is idle for some 20 ms until the next task arrives
 _CLOSE_WITHIN_S = 5.0
@@ -162,7 +163,7 @@ class RemoteTransport:
 
     def _next(self, until_s: float) -> Ask | Mark | Result | None:
         """Wait for the next answer; None: the time may be over, or the process must leave."""
-        left_s = min(self._seats.lost_in_s(self._seat), until_s - time.monotonic())
+        left_s = min(_LOOK_EVERY_S, self._seats.lost_in_s(self._seat), until_s - time.monotonic())
         try:
             answer = self._seat.answers.get(timeout=max(0.0, left_s) + _LOOK_AFTER_S)
         except queue.Empty:

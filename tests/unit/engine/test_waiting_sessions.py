@@ -30,6 +30,7 @@ from cdsed.transfer.stall_detector import StallDetector
 from tests.support.seats import seats_over
 
 _GRANT_S = 60.0
+_LOOKS_AFTER_S = 9.0  # or a little later, without a reason
 _LEFT_S = 0.3
 
 
@@ -115,7 +116,7 @@ def test_it_stops_its_holder_when_the_process_must_leave(stop: threading.Event) 
         begun_s = time.monotonic()
         with pytest.raises(Stopped):
             transport.key_works(_PLACE)
-        assert time.monotonic() - begun_s < _GRANT_S / 2, "it did not wait until its time was over"
+        assert time.monotonic() - begun_s < _LOOKS_AFTER_S, "it was woken"
         assert any(isinstance(message, Stop) for message in link.sent)
         seat.taken = False
 
