@@ -19,9 +19,8 @@ _UNRESERVED = "-_.~"
 
 def canonical_query(values: Mapping[str, str]) -> str:
     """Return the query of a URL, encoded and sorted as the signature demands it."""
-    return "&".join(
-        sorted(f"{quote(name, safe=_UNRESERVED)}={quote(value, safe=_UNRESERVED)}" for name, value in values.items())
-    )
+    encoded = sorted((quote(name, safe=_UNRESERVED), quote(value, safe=_UNRESERVED)) for name, value in values.items())
+    return "&".join(f"{name}={value}" for name, value in encoded)
 
 
 class RequestSigner:

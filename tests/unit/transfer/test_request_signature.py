@@ -33,6 +33,7 @@ def _by_botocore(url: str, access: str, secret: str, region: str, headers: dict[
 
 @given(_KEYS, _QUERIES, _HEADERS, _SECRETS, _SECRETS, _HOSTS, _TIMES)
 @example("S/P+1.SAFE/a b~c?&=é", {"prefix": "a/b+ c", "list-type": "2"}, {"Range": "bytes=0-9"}, "a", "b", "h", 0)
+@example("k", {"a": "1", "a-b": "2"}, {}, "a", "b", "h", 0)
 def test_a_signature_is_that_of_botocore(key, query, headers, access, secret, host, at_s):
     path, asked = f"/eodata/{quote(key, safe='/~')}", canonical_query(query)
     signed = RequestSigner(Secret(access), Secret(secret), "default", host).signed("GET", path, asked, headers, at_s)
