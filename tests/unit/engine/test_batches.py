@@ -4,9 +4,8 @@ The head is the real one (`Seats` and `RemoteTransport`); a holder follows the s
 """
 
 import random
-import threading
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,10 +20,8 @@ from cdsed.engine.seats import Seats
 from cdsed.engine.wire import Ask, Granted, Mark, MayAsk, Result, Stop, Task, UpMessage, Want, decode, encode
 from cdsed.errors import ServiceError, Stopped, TransferError
 from cdsed.model.objects import Digests, Lease, Piece
-from cdsed.transfer.bandwidth import BandwidthBudget
-from cdsed.transfer.connection import Endpoint
-from cdsed.transfer.lease_broker import Claimant, SessionTools
-from tests.support.seats import seats_over
+from cdsed.transfer.lease_broker import Claimant
+from tests.support.seats import seats_over, transport_of
 
 _PIECES = tuple(Piece(n, n, f"k{n}", f"p{n}", "e", 4, 0, 4, 0, 0) for n in range(1, 9))
 
@@ -135,10 +132,7 @@ def _transport(net: _Net, claims: _Claims) -> RemoteTransport:
     seat = net.seats.take()
     assert seat is not None
     assert net.seats.grant(seat, Lease("a", 1, "default", 7), None, lambda: True)
-    endpoint = Endpoint("http://127.0.0.1:9", "default", 1, 1)
-    stop = threading.Event()
-    tools = SessionTools(endpoint, claims.claim, memoryview(b""), BandwidthBudget(), 2.0, stop, nullcontext)
-    return RemoteTransport(net.seats, seat, tools, "state")
+    return transport_of(net.seats, seat, claims.claim)
 
 
 @given(

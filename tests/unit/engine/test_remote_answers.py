@@ -4,7 +4,6 @@ The head is the real one: `Seats`, and the `RemoteTransport` of a session thread
 """
 
 import random
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,16 +14,12 @@ from hypothesis import strategies as st
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.engine_settings import EngineSettings
 from cdsed.engine.orders import Answer, FetchTask, Sent
-from cdsed.engine.remote_transport import RemoteTransport
 from cdsed.engine.seat import LeaseEnd, Seat
 from cdsed.engine.seats import Seats
 from cdsed.engine.wire import Ask, Bye, Granted, Mark, MayAsk, Renew, Result, Task, UpMessage, Want, decode, encode
 from cdsed.model.objects import Digests, Lease, Piece
-from cdsed.transfer.bandwidth import BandwidthBudget
-from cdsed.transfer.connection import Endpoint
-from cdsed.transfer.lease_broker import Claimant, SessionTools
-from cdsed.transfer.stall_detector import StallDetector
-from tests.support.seats import seats_over
+from cdsed.transfer.lease_broker import Claimant
+from tests.support.seats import seats_over, transport_of
 
 _NONCE = "pilot.1"
 _MIB = 2**20
@@ -116,20 +111,6 @@ class _Progress:
         self.of.append(done_bytes)
 
 
-def _tools(claimed: list[Claimant]) -> SessionTools:
-    endpoint = Endpoint("http://127.0.0.1:1", "default", 1.0, 1.0)
-    stalls = StallDetector(0, 1.0)
-    return SessionTools(
-        endpoint=endpoint,
-        claim=claimed.append,
-        buffer=memoryview(bytearray(1)),
-        budget=BandwidthBudget(),
-        checkpoint_every_s=1.0,
-        stop=threading.Event(),
-        watch=stalls.watch,
-    )
-
-
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=100, deadline=None)
 def test_a_task_gets_only_what_came_of_it(seed: int) -> None:
@@ -142,7 +123,7 @@ def test_a_task_gets_only_what_came_of_it(seed: int) -> None:
         assert seat is not None
         claimed: list[Claimant] = []
         assert seats.grant(seat, Lease("a", 1, "default", fence), None, lambda: True)
-        transport = RemoteTransport(seats, seat, _tools(claimed), "state")
+        transport = transport_of(seats, seat, claimed.append)
         ordered = 0
         for number in range(1, dice.randrange(2, 6)):
             pieces = [Piece(1, n, "k", "p", "e", 64 * _MIB, 0, 64 * _MIB, 0, 0) for n in range(dice.randrange(1, 5))]

@@ -23,11 +23,7 @@ from cdsed.engine.wire import Result, Stop, Want, decode, encode
 from cdsed.errors import Stopped
 from cdsed.model.eodata import S3Location
 from cdsed.model.objects import Lease
-from cdsed.transfer.bandwidth import BandwidthBudget
-from cdsed.transfer.connection import Endpoint
-from cdsed.transfer.lease_broker import SessionTools
-from cdsed.transfer.stall_detector import StallDetector
-from tests.support.seats import seats_over
+from tests.support.seats import seats_over, transport_of
 
 _GRANT_S = 60.0
 _LOOKS_AFTER_S = 9.0  # or a little later, without a reason
@@ -94,17 +90,7 @@ def _transport(link: _SlowHolder, clock: Clock, stop: threading.Event) -> tuple[
     seat = seats.take()
     assert seat is not None
     assert seats.grant(seat, Lease("a", 1, "default", 1), None, lambda: True)
-    stalls = StallDetector(0, 1.0)
-    tools = SessionTools(
-        endpoint=Endpoint("http://127.0.0.1:1", "default", 1.0, 1.0),
-        claim=lambda _: None,
-        buffer=memoryview(bytearray(1)),
-        budget=BandwidthBudget(),
-        checkpoint_every_s=1.0,
-        stop=stop,
-        watch=stalls.watch,
-    )
-    return RemoteTransport(seats, seat, tools, "state"), seat
+    return transport_of(seats, seat, lambda _: None, stop), seat
 
 
 def test_it_stops_its_holder_when_the_process_must_leave(stop: threading.Event) -> None:
